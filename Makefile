@@ -1,0 +1,89 @@
+# field2mqtt. Nothing is written outside build/ except by `make install` (and packages by `make deps`).
+VARIANT ?= debug
+B       := build/$(VARIANT)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+PYTHON  := /usr/bin/python3
+export FIELD2MQTT_BUILD := $(B)
+
+CFLAGS_debug    := -O0
+CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+CFLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_coverage := -O0 --coverage
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifeq ($(origin CFLAGS_$(VARIANT)),undefined)
+$(error VARIANT=$(VARIANT) is unknown: debug, release, asan, tsan or coverage)
+endif
+
+pkg      = $(shell pkg-config $(1) 2>/dev/null)
+CPPFLAGS += -I. -D_GNU_SOURCE -MMD -MP
+CFLAGS   += -std=c11 -g -fPIC -pthread -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR) $(CFLAGS_$(VARIANT))
+LDFLAGS  += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(VARIANT))) $(LDFLAGS_$(VARIANT))
+LIBS     := $(call pkg,--libs yaml-0.1 jansson) -lpaho-mqtt3as -lm -ldl
+TESTLIBS := $(call pkg,--libs cmocka)
+
+core_src  := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
+drivers   := $(patsubst drivers/%/,%,$(sort $(dir $(wildcard drivers/*/*.c))))
+obj        = $(patsubst %.c,$(B)/%.o,$(1))
+driver_obj = $(call obj,$(wildcard drivers/$(1)/*.c))
+plugins   := $(patsubst %,$(B)/drivers/%.so,$(drivers))
+unit      := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+contract  := $(patsubst %.c,$(B)/%,$(wildcard tests/contract/test_*.c))
+exe       := $(B)/field2mqtt
+header    := $(B)/include/field2mqtt/driver.h
+-include $(wildcard drivers/*/driver.mk)
+
+all: $(exe) $(plugins) $(header)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/drivers/%.o: CFLAGS += -fvisibility=hidden
+
+$(B)/libgateway.a: $(call obj,$(core_src))
+	rm -f $@ && $(AR) rcs $@ $^
+$(exe): $(B)/gateway/main.o $(B)/libgateway.a
+	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+# A driver is one folder; drivers/NAME/driver.mk may set LIBS_NAME.
+define driver_rules
+$(B)/drivers/$(1).so: $$(call driver_obj,$(1))
+	$$(CC) -shared -o $$@ $$^ $$(LDFLAGS_shared) $$(LIBS_$(1))
+$(B)/tests/unit/test_$(1)_%: $(B)/tests/unit/test_$(1)_%.o $$(call driver_obj,$(1)) $(B)/libgateway.a
+	$$(CC) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_$(1)) $$(LIBS) $$(TESTLIBS)
+endef
+LDFLAGS_shared := $(filter-out -pie,$(LDFLAGS))
+$(foreach d,$(drivers),$(eval $(call driver_rules,$(d))))
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libgateway.a
+	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS) $(TESTLIBS)
+contract_common := $(call obj,$(filter-out $(wildcard tests/contract/test_*.c),$(wildcard tests/contract/*.c tests/fake/*.c)))
+$(B)/tests/contract/%: $(B)/tests/contract/%.o $(contract_common) $(B)/libgateway.a
+	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS) $(TESTLIBS)
+
+# The one header that a driver needs: err.h, value.h and driver.h in one.
+$(header): gateway/err.h gateway/value.h gateway/driver.h
+	@mkdir -p $(@D)
+	sed '/^#include "gateway\//d' $^ >$@
+
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+deps:
+	.ci/install-packages
+test: deps
+	$(MAKE) check contract e2e
+
+check: $(unit)
+	@tests/run-binaries $(unit)
+contract: $(contract) $(plugins)
+	@tests/run-binaries $(contract)
+e2e: all
+	$(PYTHON) -m pytest -q tests/e2e
+
+clean:
+	rm -rf build
+
+.PHONY: all deps test check contract e2e clean

@@ -1,0 +1,36 @@
+/* bus: one thread that polls the devices of one bus and puts their messages into the outbox.
+ *
+ * DESIGN: a bus owns its devices, their plans and their points' states; nobody else touches them. It waits on a
+ * monotonic deadline or on its wake descriptor, never spins and never sleeps blindly. One request at a time, the
+ * earliest deadline first. Errors of a device stay with the device, errors of the link with the bus. */
+#ifndef GW_BUS_H
+#define GW_BUS_H
+
+#include "gateway/clock.h"
+#include "gateway/config.h"
+#include "gateway/outbox.h"
+
+struct gw_bus_thread;
+
+struct gw_bus_stats {
+    uint64_t n_requests, n_timeouts, n_proto_errors, n_refused, n_busy, n_link_errors, n_opens;
+    uint64_t n_overruns;  /* polls left out because the bus was late */
+    uint64_t n_readings, n_bad_readings;
+    uint64_t busy_us;     /* spent in exchanges */
+    size_t n_devices_online, n_devices;
+    bool is_open;
+};
+
+/* Makes the bus and starts its thread. Errors: GW_E_NOMEM.
+ * Owns:   conf, outbox and clock are borrowed until gw_bus_stop has returned. */
+GW_MUST_CHECK enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbox, const struct gw_clock *clock,
+                                       struct gw_bus_thread **ret_bus);
+
+/* Asks the thread to end; returns at once. */
+void gw_bus_ask_stop(struct gw_bus_thread *bus);
+/* Waits until deadline_us (monotonic, system clock) for the thread, then frees it. GW_E_TIMEOUT: it hangs; nothing is freed. */
+GW_MUST_CHECK enum gw_err gw_bus_join(struct gw_bus_thread *bus, int64_t deadline_us);
+/* Thread: any. */
+void gw_bus_stats(const struct gw_bus_thread *bus, struct gw_bus_stats *ret_stats);
+
+#endif

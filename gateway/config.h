@@ -1,0 +1,162 @@
+/* config: a configuration file (with its includes and templates) as resolved structs.
+ * Every level's defaults are already applied: a point here says for itself how it is read and published.
+ * Knows nothing of threads, sockets or drivers' insides; drivers come in as tables (plugin.h gives them). */
+#ifndef GW_CONFIG_H
+#define GW_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/diag.h"
+#include "gateway/driver.h"
+
+/* ---- publishing: topic, payload, when -------------------------------------------------------------- */
+
+enum gw_payload_format { GW_PAYLOAD_JSON, GW_PAYLOAD_VALUE, GW_PAYLOAD_TEMPLATE };
+enum gw_publish_per { GW_PER_POINT, GW_PER_DEVICE };
+enum gw_publish_when { GW_WHEN_EVERY, GW_WHEN_CHANGE };
+enum gw_time_format { GW_TIME_UNIX_MS, GW_TIME_ISO8601 };
+enum gw_on_bad { GW_ON_BAD_PUBLISH, GW_ON_BAD_SKIP };
+
+struct gw_deadband {
+    double amount;   /* 0: every change counts */
+    bool is_percent; /* of the last published value */
+};
+
+struct gw_publish {
+    const char *topic; /* ready: all variables expanded; of the point, or with GW_PER_DEVICE of the device */
+    const char *topic_template; /* as written, for reports */
+    enum gw_payload_format payload;
+    const char *payload_template; /* with GW_PAYLOAD_TEMPLATE: ${value} ${unit} ${ts} ${time} ${quality} ${reason}
+                                     ${gateway} ${bus} ${device} ${point} and user variables already expanded */
+    enum gw_publish_per per;
+    enum gw_publish_when when;
+    enum gw_time_format time_format;
+    enum gw_on_bad on_bad;
+    struct gw_deadband deadband;
+    int64_t min_interval_us; /* 0: no limit */
+    int64_t max_silence_us;  /* 0: none; with GW_WHEN_CHANGE repeats the value after this long */
+    int qos;                 /* 0-2 */
+    bool retain;
+};
+
+/* ---- points, devices, buses ------------------------------------------------------------------------ */
+
+struct gw_enum_name {
+    int64_t raw;
+    const char *name;
+};
+
+/* From raw to engineering value: value = raw * scale + offset, or (raw + offset) * scale with offset_first.
+ * Compared in this order: invalid (raw), enum (raw), scale, decimals, min/max (scaled). */
+struct gw_map {
+    struct gw_decimal scale;  /* never 0 */
+    struct gw_decimal offset;
+    bool offset_first;
+    int decimals;             /* -1: as exact as it is; else rounded half away from zero */
+    const char *unit;         /* NULL without one */
+    bool has_min, has_max;
+    double min, max;          /* a reading outside is bad: "out_of_range" */
+    double step;              /* of commands, 0: none */
+    const struct gw_enum_name *enums; /* sorted by raw */
+    size_t n_enums;
+    const struct gw_value *invalid;   /* raw values that mean "no value"; nan as GW_FLOAT64 NaN */
+    size_t n_invalid;
+};
+
+enum gw_access { GW_ACCESS_R, GW_ACCESS_RW, GW_ACCESS_W };
+
+struct gw_point_conf {
+    const char *name;
+    struct gw_mark mark;
+    const void *driver_conf;
+    struct gw_point_traits traits;
+    int64_t interval_us;
+    enum gw_access access;
+    struct gw_map map;
+    struct gw_publish publish;
+};
+
+struct gw_device_conf {
+    const char *name;
+    struct gw_mark mark;
+    const char *template_name; /* NULL without one */
+    const void *driver_conf;
+    int64_t timeout_us;       /* for the answer to one request; default 1 s */
+    int64_t offline_after_us; /* failing at least this long, and ... */
+    int retries;              /* ... more often than this, a device counts as offline; asked again at once after a timeout */
+    int64_t retry_max_us;     /* longest pause between probes of an offline device */
+    struct gw_publish publish; /* of the device's message, with GW_PER_DEVICE */
+    struct gw_point_conf *points; /* the enabled ones */
+    size_t n_points;
+};
+
+struct gw_bus_conf {
+    const char *name;
+    struct gw_mark mark;
+    const struct gw_driver *driver;
+    void *driver_conf;
+    int64_t reopen_min_us, reopen_max_us;
+    bool align; /* intervals start at multiples of the wall clock */
+    struct gw_device_conf *devices; /* the enabled ones */
+    size_t n_devices;
+};
+
+/* ---- the broker and the rest ----------------------------------------------------------------------- */
+
+enum gw_mqtt_version { GW_MQTT_3_1_1 = 4, GW_MQTT_5 = 5 }; /* the protocol level on the wire */
+
+struct gw_mqtt_tls {
+    const char *ca_file, *cert_file, *key_file; /* NULL: the system's CAs; no client certificate */
+    const char *key_password; /* NULL without one */
+    bool verify; /* default true: the broker's certificate and host name */
+};
+
+struct gw_mqtt_conf {
+    struct gw_list servers; /* mqtt://host:port or mqtts://host:port, tried in order; the port is always given */
+    enum gw_mqtt_version version;
+    const char *client_id; /* default field2mqtt-${gateway} */
+    const char *username, *password; /* NULL without; the password is resolved from password_file or ${VAR} */
+    struct gw_mqtt_tls tls;
+    int64_t keepalive_us;       /* default 15 s */
+    int64_t connect_timeout_us; /* default 10 s */
+    int64_t reconnect_min_us, reconnect_max_us; /* default 1 s, 60 s */
+    int64_t max_inflight;  /* messages sent and not yet acknowledged; default 100 */
+    const char *state_topic;    /* default field2mqtt/${gateway}/state, expanded; retained "online"/"offline" */
+    int64_t max_payload;   /* a larger message is dropped loudly; default 256 KiB */
+};
+
+struct gw_buffer_conf {
+    int64_t max_bytes; /* default 64 MiB */
+    bool drop_newest; /* when full; default drops the oldest */
+};
+
+struct gw_config {
+    const char *file;
+    const char *gateway_name;
+    struct gw_mqtt_conf mqtt;
+    struct gw_buffer_conf buffer;
+    struct gw_bus_conf *buses;
+    size_t n_buses;
+    void *owner; /* the memory of all the above */
+};
+
+/* What config needs from outside. */
+struct gw_config_env {
+    const struct gw_driver *(*find_driver)(void *ctx, const char *name); /* NULL: no such driver */
+    size_t (*driver_names)(void *ctx, const char **names, size_t max);   /* for suggestions */
+    void *ctx;
+    const char *template_dir; /* where templates are looked for after the configuration's own folder */
+    const char *(*getenv)(const char *name);
+};
+
+/* Loads and checks a configuration. All mistakes are added to diags, as many as can be found in one go.
+ * Errors: GW_E_CONFIG when there is any mistake; *ret_config is untouched then.
+ * Owns:   *ret_config by the caller, gw_config_free.
+ *         File names in marks are interned for the life of the process. */
+GW_MUST_CHECK enum gw_err gw_config_load(const char *file, const struct gw_config_env *env, struct gw_diags *diags,
+                                         struct gw_config **ret_config);
+void gw_config_free(struct gw_config *config);
+
+#endif

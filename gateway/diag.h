@@ -1,0 +1,40 @@
+/* diag: every mistake of a configuration, collected and printed as file:line:column: sentence, the line and a caret. */
+#ifndef GW_DIAG_H
+#define GW_DIAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "gateway/err.h"
+
+/* A place in a file. `file` is borrowed and outlives the diagnoses (the yaml tree owns the names). */
+struct gw_mark {
+    const char *file; /* NULL: no place (a mistake of the whole) */
+    uint32_t line, column; /* 1-based; column counts characters, not bytes */
+};
+
+struct gw_diags; /* the list of mistakes */
+
+/* Makes an empty list; NULL when memory is out. */
+struct gw_diags *gw_diags_new(void);
+void gw_diags_free(struct gw_diags *diags);
+
+/* Adds one mistake. At most 100 are kept, the rest only counted. A repeated place and sentence is added once. */
+void gw_diag_add(struct gw_diags *diags, struct gw_mark mark, const char *fmt, ...) GW_PRINTF(3, 4);
+/* Adds a warning: printed, but not a mistake. */
+void gw_diag_warn(struct gw_diags *diags, struct gw_mark mark, const char *fmt, ...) GW_PRINTF(3, 4);
+
+size_t gw_diags_count(const struct gw_diags *diags); /* mistakes, without warnings */
+bool gw_diags_any(const struct gw_diags *diags);
+
+/* Prints all in the order of file and line: "FILE:LINE:COL: SENTENCE\n    SOURCE LINE\n        ^\n".
+ * Reads the source lines from the files again; a line that cannot be read is left out. Tabs stay tabs. */
+void gw_diags_print(const struct gw_diags *diags, FILE *out);
+
+/* Finds the candidate that was probably meant by `word` (Damerau-Levenshtein distance at most a third of its
+ * length, at least 1); NULL when none is near. */
+const char *gw_suggest(const char *word, const char *const *candidates, size_t n_candidates);
+
+#endif

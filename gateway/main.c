@@ -1,0 +1,56 @@
+/* main: finds the verb of the command line and hands over to it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/cmd.h"
+#include "gateway/diag.h"
+
+static const struct gw_verb *const verbs[] = {
+    &gw_cmd_run, &gw_cmd_check, &gw_cmd_simulate, &gw_cmd_drivers, &gw_cmd_schema,
+};
+enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "field2mqtt %s: the MQTT gateway for field hardware\n\n", GW_VERSION);
+    for (size_t i = 0; i < N_VERBS; i++)
+        fprintf(out, "  field2mqtt %-46s %s\n", verbs[i]->usage, verbs[i]->summary);
+    fprintf(out, "  field2mqtt %-46s %s\n", "version", "print the version");
+    fprintf(out, "\nEvery verb with a FILE also takes --plugin-dir DIR and --template-dir DIR.\n");
+}
+
+static int unknown_verb(const char *word)
+{
+    const char *names[N_VERBS];
+    const char *near;
+
+    for (size_t i = 0; i < N_VERBS; i++)
+        names[i] = verbs[i]->name;
+    near = gw_suggest(word, names, N_VERBS);
+    fprintf(stderr, "field2mqtt: unknown verb \"%s\"", word);
+    if (near)
+        fprintf(stderr, "; did you mean \"%s\"?", near);
+    fprintf(stderr, "\n\n");
+    print_help(stderr);
+    return GW_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return GW_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return GW_EXIT_OK;
+    }
+    if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
+        printf("field2mqtt %s\n", GW_VERSION);
+        return GW_EXIT_OK;
+    }
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (strcmp(argv[1], verbs[i]->name) == 0)
+            return verbs[i]->run(argc - 1, argv + 1);
+    return unknown_verb(argv[1]);
+}
