@@ -1,0 +1,120 @@
+/* conf: what a user may say of a Modbus bus, device and point, as structs; the key tables are in keys.c. */
+#ifndef MODBUS_CONF_H
+#define MODBUS_CONF_H
+
+#include "gateway/driver.h"
+
+enum modbus_transport { MODBUS_RTU, MODBUS_TCP, MODBUS_RTU_OVER_TCP };
+
+enum modbus_parity { MODBUS_PARITY_NONE = 'N', MODBUS_PARITY_EVEN = 'E', MODBUS_PARITY_ODD = 'O' };
+enum modbus_rs485 { MODBUS_RS485_NONE, MODBUS_RS485_KERNEL, MODBUS_RS485_RTS_UP, MODBUS_RS485_RTS_DOWN };
+
+/* One struct for both drivers, so that everything above the wire is the same code. */
+struct modbus_bus_conf {
+    int transport;      /* enum modbus_transport; modbus-rtu: RTU; modbus-tcp: by its key `framing: tcp | rtu` */
+    const char *port;   /* RTU: device file */
+    const char *host;   /* TCP: name or address */
+    int64_t tcp_port;   /* TCP: 1-65535, default 502 */
+    int64_t baud;       /* default 9600; for RTU over TCP the far line's, which predicts the time on the wire */
+    int64_t data_bits;  /* 7-8, default 8 */
+    int parity;         /* enum modbus_parity, default none: 8N1 is the de-facto field setting (facts: modbus.md 4) */
+    int64_t stop_bits;  /* 1-2, default 1 */
+    int rs485;          /* enum modbus_rs485 */
+    int64_t silence_us; /* key min_silence; 0: 3.5 characters, 1.75 ms above 19200 */
+    int64_t connect_delay_us; /* pause after connect before the first request */
+    int64_t request_delay_us; /* key request_delay: at least this long between requests of the bus */
+    int64_t unit_change_delay_us; /* key unit_change_delay: pause when the unit id changes */
+};
+
+enum modbus_area { MODBUS_COIL, MODBUS_DISCRETE, MODBUS_HOLDING, MODBUS_INPUT };
+
+struct modbus_device_conf {
+    int64_t unit;            /* key unit_id, RTU 1-247 (248-255 in use by some), TCP 0-255; required */
+    int64_t max_registers;   /* a request reads at most so many; 1-125, default 125 */
+    int64_t max_bits;        /* 1-2000, default 2000 */
+    int64_t max_gap;         /* registers that may be read for nothing between two points; default 32 */
+    int64_t max_gap_bits;    /* default 128 */
+    int64_t turnaround_us;   /* key turnaround: what the device takes to answer, for planning; default 5 ms RTU, 2 ms TCP */
+    int64_t request_delay_us;/* pause before each request to this device */
+    int64_t read_function_holding; /* 3 (default) or 4 */
+    int64_t read_function_input;   /* 4 (default) or 3 */
+    int write_registers;     /* write_function for registers: 0 auto (one: 6, more: 16), 6, 16 */
+    int write_coils;         /* 0 auto (5), 5, 15 */
+    bool mask_write;         /* the device knows function 22 */
+    bool coils_start_at_0;   /* quirk: the first coil of a request must be a multiple of 8 from 0 */
+};
+
+enum modbus_type {
+    MODBUS_BOOL, /* a coil or discrete input; in a register: any bit set */
+    MODBUS_INT8H, MODBUS_INT8L, MODBUS_UINT8H, MODBUS_UINT8L, /* the high or low byte of a register */
+    MODBUS_INT16, MODBUS_UINT16, MODBUS_INT24, MODBUS_UINT24, MODBUS_INT32, MODBUS_UINT32,
+    MODBUS_INT48, MODBUS_UINT48, MODBUS_INT64, MODBUS_UINT64,
+    MODBUS_FLOAT16, MODBUS_FLOAT32, MODBUS_FLOAT64,
+    MODBUS_BITS,       /* bits[shift:width] of one register (or two, for 32-bit words: bits32[shift:width]) */
+    MODBUS_BITS32,
+    MODBUS_BCD16, MODBUS_BCD32, MODBUS_BCD64,
+    MODBUS_MOD10K,     /* mod10k[n]: n registers of 0-9999 */
+    MODBUS_SIGNMAG16, MODBUS_SIGNMAG32,
+    MODBUS_PF4Q,       /* Schneider four-quadrant power factor in a float32 */
+    MODBUS_STRING,     /* string[n]: n registers of two characters */
+    MODBUS_STRING_LOW, MODBUS_STRING_HIGH, /* one character per register, in its low or high byte */
+    MODBUS_RAW,        /* raw[n]: n registers as hexadecimal text */
+    MODBUS_IPV4, MODBUS_IPV6, MODBUS_EUI48,
+    MODBUS_DATETIME_IEC870, MODBUS_DATETIME_WORDS, MODBUS_DATETIME_BYTES, MODBUS_UNIX,
+    MODBUS_HHMM, MODBUS_VERSION_NIBBLES,
+};
+
+struct modbus_type_spec {
+    enum modbus_type type;
+    uint16_t n_regs; /* 1-125 */
+    uint8_t shift, width; /* MODBUS_BITS: from the least significant bit */
+};
+
+/* Order of the bytes of a value in its registers; ABCD, the standard's, is 0. The letters are the 32-bit names; for
+ * 64 bits CDAB means GHEFCDAB, BADC BADCFEHG, DCBA HGFEDCBA. */
+enum modbus_order { MODBUS_ABCD = 0, MODBUS_CDAB = 1 /* words reversed */, MODBUS_BADC = 2 /* bytes swapped */, MODBUS_DCBA = 3 };
+
+/* Named sets of "no value" raw values (facts: modbus.md 7). A point may also list its own under invalid: (mapping). */
+enum modbus_sentinels { MODBUS_NO_SENTINELS, MODBUS_SENTINELS_SUNSPEC, MODBUS_SENTINELS_ABB, MODBUS_SENTINELS_SMA };
+
+struct modbus_address {
+    bool is_set;
+    enum modbus_area area;
+    uint16_t first; /* 0-based, as on the wire */
+};
+
+enum modbus_scale_kind { MODBUS_SCALE_SUNSSF /* x 10^int16 */, MODBUS_SCALE_DECIMALS /* x 10^-uint16 */ };
+
+struct modbus_point_conf {
+    struct modbus_address address;   /* key register: holding:100, hr100, input:0x10, coil:3, discrete:12; with
+                                        numbering: modicon also 40001, 300001 */
+    struct modbus_address low_part;  /* key low_register: the low half of a value whose halves stand apart */
+    struct modbus_type_spec type;    /* key type; default bool for bits, uint16 for registers */
+    int order;                       /* enum modbus_order, inherited from device and bus */
+    int sentinels;                   /* enum modbus_sentinels, inherited */
+    struct modbus_address scale_register; /* key scale_register */
+    int scale_kind;                  /* key scale_kind: sunssf | decimals */
+    struct modbus_address write_address; /* key write_register; unset: address */
+    int64_t on_value, off_value;     /* of a coil write through FC 5; default 0xFF00, 0 */
+    bool read_alone;                 /* key alone: true: never merged with other points */
+};
+
+/* Registers (or bits) that a point takes from its first address on. */
+static inline uint16_t modbus_point_units(const struct modbus_point_conf *point)
+{
+    return point->type.n_regs;
+}
+
+static inline bool modbus_area_is_bits(enum modbus_area area)
+{
+    return area == MODBUS_COIL || area == MODBUS_DISCRETE;
+}
+
+extern const struct gw_key modbus_rtu_bus_keys[], modbus_tcp_bus_keys[], modbus_device_keys[], modbus_point_keys[];
+
+enum gw_err modbus_check_bus(const void *bus_conf, struct gw_driver_diag *diag);
+enum gw_err modbus_check_device(const void *bus_conf, const void *device_conf, struct gw_driver_diag *diag);
+enum gw_err modbus_check_point(const void *bus_conf, const void *device_conf, const void *point_conf,
+                               struct gw_point_traits *ret_traits, struct gw_driver_diag *diag);
+
+#endif

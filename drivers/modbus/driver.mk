@@ -1,0 +1,1 @@
+LIBS_modbus := $(call pkg,--libs libmodbus)
