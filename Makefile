@@ -71,19 +71,61 @@ $(header): gateway/err.h gateway/value.h gateway/driver.h
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+# ---- Tests. Each part ends non-zero when anything in it failed; `test` runs all parts and then tells. ----
+
+# What was missing at the start is installed now: a second make asks pkg-config again.
+jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 deps:
 	.ci/install-packages
 test: deps
-	$(MAKE) check contract e2e
+	@$(MAKE) --no-print-directory $(jobs) test-programs
+	@status=0; for part in check contract e2e; do \
+	    echo "== $$part"; $(MAKE) --no-print-directory $$part || status=1; \
+	done; exit $$status
+test-programs: all $(unit) $(contract)
 
 check: $(unit)
 	@tests/run-binaries $(unit)
 contract: $(contract) $(plugins)
 	@tests/run-binaries $(contract)
 e2e: all
-	$(PYTHON) -m pytest -q tests/e2e
+	@$(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/e2e
+
+# Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan.
+FUZZ_SECONDS ?= 20
+fuzz := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+build/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h gateway/*.[ch] drivers/*/*.[ch])
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -MF $@.d -std=c11 $(FUZZ_FLAGS) -o $@ $< $(core_src) $(wildcard drivers/modbus/*.c) \
+	    $(LIBS_modbus) $(LIBS) -pthread
+fuzz-smoke: $(fuzz)
+	@tests/fuzz/smoke $(FUZZ_SECONDS) $(fuzz)
+
+coverage:
+	$(MAKE) VARIANT=coverage $(jobs) test-programs
+	$(MAKE) VARIANT=coverage -k check contract e2e
+	@mkdir -p build/coverage/report
+	gcovr -j 2 --root . --filter gateway/ --filter drivers/ --html-details build/coverage/report/index.html --print-summary build/coverage
+
+# Live values of simulated devices at a real broker, until Ctrl-C or for DEMO_SECONDS.
+demo: deps
+	@$(MAKE) --no-print-directory $(jobs) VARIANT=release all
+	@FIELD2MQTT_BUILD=build/release tests/demo
+
+# ---- Checks that need no run ---------------------------------------------------------------------------
+
+sources := $(wildcard gateway/*.[ch] drivers/*/*.[ch] tests/*/*.[ch])
+lint:
+	@status=0; for check in tests/lint/*.sh; do \
+	    echo "== $$check"; $$check || { echo "FAILED  $$check"; status=1; }; \
+	done; exit $$status
+format:
+	clang-format -i $(sources)
+format-check:
+	clang-format --dry-run -Werror $(sources)
 
 clean:
 	rm -rf build
 
-.PHONY: all deps test check contract e2e clean
+.PHONY: all deps test test-programs check contract e2e fuzz-smoke coverage demo lint format format-check clean
