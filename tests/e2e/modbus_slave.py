@@ -1,0 +1,263 @@
+"""Modbus slaves for tests: TCP, RTU on a pty line, RTU over TCP.
+
+Frames and replies are pymodbus's, so that the gateway is held against other people's reading of the protocol.
+Registers can be set and read by the test at any time; requests are recorded; single registers can be refused
+with any exception code; a unit can be silent or slow; a host can accept and never answer.
+"""
+import os
+import select
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections import namedtuple
+
+from pymodbus.factory import ServerDecoder
+from pymodbus.framer.rtu_framer import ModbusRtuFramer
+from pymodbus.framer.socket_framer import ModbusSocketFramer
+from pymodbus.pdu import ExceptionResponse
+
+Request = namedtuple("Request", "time unit function address count")
+
+AREA_OF_FUNCTION = {
+    1: "coil", 2: "discrete", 3: "holding", 4: "input",
+    5: "coil", 6: "holding", 15: "coil", 16: "holding", 22: "holding", 23: "holding",
+}
+
+
+class Unit:
+    """One device: four areas of 65536 cells. A pymodbus datastore context."""
+
+    def __init__(self, lock):
+        self.lock = lock
+        self.cells = {area: [0] * 65536 for area in ("coil", "discrete", "holding", "input")}
+        self.refused = {}  # (area, address) -> exception code
+        self.silent = False
+        self.delay_s = 0.0
+
+    def set(self, register, words):
+        """Sets cells from "holding:100" on, all at once."""
+        area, _, address = register.partition(":")
+        with self.lock:
+            self.cells[area][int(address, 0):int(address, 0) + len(words)] = list(words)
+
+    def get(self, register, count=1):
+        area, _, address = register.partition(":")
+        with self.lock:
+            return self.cells[area][int(address, 0):int(address, 0) + count]
+
+    def refuse(self, register, code=2):
+        """Answers every request that touches the register with an exception; code 0 allows it again."""
+        area, _, address = register.partition(":")
+        with self.lock:
+            if code:
+                self.refused[area, int(address, 0)] = code
+            else:
+                self.refused.pop((area, int(address, 0)), None)
+
+    # -- what pymodbus's requests ask of a datastore --
+    def validate(self, function, address, count=1):
+        return address + count <= 65536
+
+    def getValues(self, function, address, count=1):  # pylint: disable=invalid-name
+        return self.cells[AREA_OF_FUNCTION[function]][address:address + count]
+
+    def setValues(self, function, address, values):  # pylint: disable=invalid-name
+        self.cells[AREA_OF_FUNCTION[function]][address:address + len(values)] = list(values)
+
+
+class Slave:
+    """What all transports share: the units, the record, the answers."""
+
+    def __init__(self, framer):
+        self._framer_class = framer
+        self.lock = threading.RLock()
+        self.units = {}
+        self.requests = []
+        self.answer = True  # False: listens and never says a word
+        self._stopping = threading.Event()
+        self._threads = []
+
+    def unit(self, number=1):
+        if number not in self.units:
+            self.units[number] = Unit(self.lock)
+        return self.units[number]
+
+    def clear(self):
+        with self.lock:
+            self.requests.clear()
+
+    def recorded(self, unit=None):
+        with self.lock:
+            return [r for r in self.requests if unit in (None, r.unit)]
+
+    def wait_for_requests(self, count, unit=None, deadline_s=15):
+        end = time.monotonic() + deadline_s
+        while len(self.recorded(unit)) < count:
+            assert time.monotonic() < end, f"only {len(self.recorded(unit))} of {count} requests within {deadline_s} s"
+            self._stopping.wait(0.005)
+
+    def _framer(self):
+        return self._framer_class(ServerDecoder(), client=None)
+
+    def _feed(self, framer, data, send):
+        """Gives received bytes to the framer and sends the answers to whatever requests they complete."""
+        def answer(request):
+            with self.lock:
+                number = request.unit_id
+                address = getattr(request, "address", getattr(request, "read_address", 0))
+                count = getattr(request, "count", getattr(request, "read_count", 1))
+                self.requests.append(Request(time.monotonic(), number, request.function_code, address, count))
+                unit = self.units.get(number)
+                if not self.answer or unit is None or unit.silent:
+                    return
+                area = AREA_OF_FUNCTION.get(request.function_code)
+                codes = [unit.refused[area, a] for a in range(address, address + count) if (area, a) in unit.refused]
+                if codes:
+                    response = ExceptionResponse(request.function_code, codes[0])
+                else:
+                    response = request.execute(unit)
+                delay_s = unit.delay_s
+            response.unit_id = number
+            response.transaction_id = request.transaction_id
+            response.protocol_id = request.protocol_id
+            if delay_s:
+                self._stopping.wait(delay_s)
+            send(framer.buildPacket(response))
+
+        framer.processIncomingPacket(data, answer, unit=list(range(256)), single=True)
+
+    def _run(self, target, *args):
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _join(self):
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(5)
+        self._threads.clear()
+
+
+class TcpSlave(Slave):
+    """Modbus TCP, or with framing="rtu" a serial device server that passes RTU frames through."""
+
+    def __init__(self, framing="tcp", address="127.0.0.1"):
+        super().__init__(ModbusSocketFramer if framing == "tcp" else ModbusRtuFramer)
+        self.address, self.port = address, 0
+        self.connections = 0
+        self._listener, self._open = None, set()
+
+    def start(self):
+        self._stopping.clear()
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((self.address, self.port))
+        self.port = self._listener.getsockname()[1]  # the same again after a restart
+        self._listener.listen(16)
+        self._run(self._accept, self._listener)
+        return self
+
+    def stop(self):
+        self._stopping.set()
+        if self._listener:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.drop_connections()
+        self._join()
+
+    def drop_connections(self):
+        with self.lock:
+            connections = list(self._open)
+        for connection in connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def _accept(self, listener):
+        while not self._stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.connections += 1
+                self._open.add(connection)
+            self._run(self._serve, connection)
+
+    def _serve(self, connection):
+        framer = self._framer()
+        try:
+            while data := connection.recv(4096):
+                self._feed(framer, data, connection.sendall)
+        except OSError:
+            pass
+        finally:
+            with self.lock:
+                self._open.discard(connection)
+            connection.close()
+
+
+class RtuSlave(Slave):
+    """A line of RTU slaves behind a pair of pseudo terminals that socat joins: `port` is the master's end.
+
+    plug() and unplug() make the port come and go under the same name, as a USB adapter does."""
+
+    def __init__(self, folder):
+        super().__init__(ModbusRtuFramer)
+        self.port = os.path.join(folder, "line")
+        self._far = os.path.join(folder, "line-far")
+        self._socat = None
+
+    def plug(self):
+        self._stopping.clear()
+        self._socat = subprocess.Popen(
+            ["socat", "-d", "-d", f"pty,rawer,link={self.port}", f"pty,rawer,link={self._far}"],
+            stderr=subprocess.PIPE, text=True)
+        for line in self._socat.stderr:  # ends when socat does
+            if "starting data transfer loop" in line:
+                break
+        assert self._socat.poll() is None, "socat ended"
+        self._run(self._drain, self._socat.stderr)
+        self._run(self._serve, os.open(self._far, os.O_RDWR | os.O_NOCTTY))
+        return self
+
+    start = plug
+
+    def unplug(self):
+        self._stopping.set()
+        if self._socat:
+            self._socat.terminate()
+            self._socat.wait(5)
+            self._socat = None
+        self._join()
+
+    stop = unplug
+
+    @staticmethod
+    def _drain(stream):
+        for _ in stream:
+            pass
+
+    def _serve(self, fd):
+        framer = self._framer()
+        try:
+            while not self._stopping.is_set():
+                # A frame that never ended is forgotten after a silence, as a slave on a real line does.
+                if not select.select([fd], [], [], 0.2)[0]:
+                    framer.resetFrame()
+                    continue
+                self._feed(framer, os.read(fd, 256), lambda reply: os.write(fd, reply))
+        except OSError:
+            pass
+        finally:
+            os.close(fd)
+
+
+def words(data):
+    """Big-endian bytes as 16-bit words."""
+    return list(struct.unpack(f">{len(data) // 2}H", data))
