@@ -47,10 +47,11 @@ $(B)/libgateway.a: $(call obj,$(core_src))
 $(exe): $(B)/gateway/main.o $(B)/libgateway.a
 	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
 
-# A driver is one folder; drivers/NAME/driver.mk may set LIBS_NAME.
+# A driver is one folder; drivers/NAME/driver.mk may set LIBS_NAME. A plug-in that others may write is not loaded.
 define driver_rules
 $(B)/drivers/$(1).so: $$(call driver_obj,$(1))
 	$$(CC) -shared -o $$@ $$^ $$(LDFLAGS_shared) $$(LIBS_$(1))
+	@chmod go-w $$@
 $(B)/tests/unit/test_$(1)_%: $(B)/tests/unit/test_$(1)_%.o $$(call driver_obj,$(1)) $(B)/libgateway.a
 	$$(CC) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_$(1)) $$(LIBS) $$(TESTLIBS)
 endef

@@ -20,7 +20,7 @@ static char sentences[4096]; /* all that was said, each with a line feed */
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/f2m-plugin-XXXXXX");
+    snprintf(dir, sizeof dir, "/tmp/field2mqtt-plugin-XXXXXX");
     return mkdtemp(dir) ? 0 : -1;
 }
 
@@ -34,8 +34,8 @@ static int remove_folder(void **state)
 static void remember(void *ctx, const char *sentence)
 {
     (void)ctx;
-    strncat(sentences, sentence, sizeof sentences - strlen(sentences) - 2);
-    strcat(sentences, "\n");
+    size_t len = strlen(sentences);
+    snprintf(sentences + len, sizeof sentences - len, "%s\n", sentence);
 }
 
 /* Makes the one file of the folder. */
