@@ -11,7 +11,7 @@
 
 /* A place in a file. `file` is borrowed and outlives the diagnoses (the yaml tree owns the names). */
 struct gw_mark {
-    const char *file; /* NULL: no place (a mistake of the whole) */
+    const char *file;      /* NULL: no place (a mistake of the whole) */
     uint32_t line, column; /* 1-based; column counts characters, not bytes */
 };
 
@@ -24,7 +24,11 @@ void gw_diags_free(struct gw_diags *diags);
 /* Adds one mistake. At most 100 are kept, the rest only counted. A repeated place and sentence is added once. */
 void gw_diag_add(struct gw_diags *diags, struct gw_mark mark, const char *fmt, ...) GW_PRINTF(3, 4);
 /* Adds a warning: printed, but not a mistake. */
-void gw_diag_warn(struct gw_diags *diags, struct gw_mark mark, const char *fmt, ...) GW_PRINTF(3, 4);
+void gw_diag_warn(struct gw_diags *diags, struct gw_mark mark, const char *fmt, ...)
+    GW_PRINTF(3, 4);
+
+/* Leaves out the source line wherever a mistake is on this line: there is a secret on it. */
+void gw_diag_hide_line(struct gw_diags *diags, struct gw_mark mark);
 
 size_t gw_diags_count(const struct gw_diags *diags); /* mistakes, without warnings */
 bool gw_diags_any(const struct gw_diags *diags);
@@ -36,5 +40,9 @@ void gw_diags_print(const struct gw_diags *diags, FILE *out);
 /* Finds the candidate that was probably meant by `word` (Damerau-Levenshtein distance at most a third of its
  * length, at least 1); NULL when none is near. */
 const char *gw_suggest(const char *word, const char *const *candidates, size_t n_candidates);
+
+/* Gives the length of the line at the start of text and, in *ret_break, of the line break after it (0 at the end).
+ * Source: YAML 1.1, 4.1.4: CR, LF, CR LF, NEL, LS and PS, which is what libyaml counts as lines. */
+size_t gw_text_line(const char *text, size_t len, size_t *ret_break);
 
 #endif

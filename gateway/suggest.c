@@ -1,0 +1,62 @@
+/* suggest: which word was probably meant. Part of diag.h. */
+#include "gateway/diag.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { WORD_MAX = 64 };
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+
+    return least < c ? least : c;
+}
+
+/* Damerau-Levenshtein distance (optimal string alignment), letters compared without case. */
+static size_t distance(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+    size_t rows[3][WORD_MAX + 1];
+    size_t *before = rows[0], *last = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= n_b; j++)
+        last[j] = j;
+    for (size_t i = 1; i <= n_a; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= n_b; j++) {
+            int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+
+            row[j] = min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y));
+            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
+                y == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < row[j])
+                row[j] = before[j - 2] + 1;
+        }
+        size_t *spare = before;
+        before = last;
+        last = row;
+        row = spare;
+    }
+    return last[n_b];
+}
+
+const char *gw_suggest(const char *word, const char *const *candidates, size_t n_candidates)
+{
+    size_t len = strlen(word), limit = len / 3 ? len / 3 : 1, best = limit + 1;
+    const char *near = NULL;
+
+    if (len == 0 || len > WORD_MAX)
+        return NULL;
+    for (size_t i = 0; i < n_candidates; i++) {
+        size_t n = strlen(candidates[i]);
+
+        if (n > WORD_MAX || n > len + limit || len > n + limit)
+            continue;
+        size_t d = distance(word, len, candidates[i], n);
+        if (d < best) {
+            best = d;
+            near = candidates[i];
+        }
+    }
+    /* Of a word of one letter nothing is left when one may differ. */
+    return near && best < len ? near : NULL;
+}
