@@ -1,0 +1,385 @@
+/* mapping: from a raw value to an engineering value and back. Integers and decimals are computed exactly; floats in
+ * their shortest decimal digits, so that 230.1 stays 230.1. What is not certain becomes bad, with the reason. */
+#include "gateway/mapping.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "gateway/number.h"
+#include "gateway/wide.h"
+
+static bool is_float(const struct gw_value *value)
+{
+    return value->kind == GW_FLOAT32 || value->kind == GW_FLOAT64;
+}
+
+static bool is_nan(const struct gw_value *value)
+{
+    return is_float(value) && isnan(gw_value_to_double(value));
+}
+
+static bool is_identity(const struct gw_map *map)
+{
+    __int128 one;
+
+    return map->offset.digits == 0 && gw_wide_to_integer(gw_wide_of_decimal(map->scale), &one) &&
+           one == 1;
+}
+
+/* Gives the number as an integer when it is one, however it is represented. */
+static bool integer_of(const struct gw_value *value, __int128 *ret_integer)
+{
+    struct gw_wide wide;
+
+    if (is_float(value)) { /* cheaper than by its digits, and exact beyond them */
+        double x = gw_value_to_double(value);
+
+        if (!(fabs(x) < 0x1p126) || x != floor(x))
+            return false;
+        *ret_integer = (__int128)x;
+        return true;
+    }
+    return gw_wide_of(value, &wide) && gw_wide_to_integer(wide, ret_integer);
+}
+
+/* ---- invalid and enum: compared on the raw value ---------------------------------------------------- */
+
+static bool matches(const struct gw_value *raw, const struct gw_value *listed)
+{
+    __int128 a, b;
+
+    if (raw->kind == GW_TEXT || listed->kind == GW_TEXT)
+        return raw->kind == listed->kind && raw->text.len == listed->text.len &&
+               memcmp(raw->text.p, listed->text.p, raw->text.len) == 0;
+    if (is_nan(raw) || is_nan(listed))
+        return is_nan(raw) && is_nan(listed);
+    if (raw->kind == GW_FLOAT32) /* -9999.9 in the list is what a float32 can be of it */
+        return raw->f32 == (float)gw_value_to_double(listed);
+    if (raw->kind == GW_FLOAT64)
+        return raw->f64 == gw_value_to_double(listed);
+    return integer_of(raw, &a) && integer_of(listed, &b) && a == b;
+}
+
+static bool is_invalid(const struct gw_map *map, const struct gw_value *raw)
+{
+    for (size_t i = 0; i < map->n_invalid; i++)
+        if (matches(raw, &map->invalid[i]))
+            return true;
+    return false;
+}
+
+static const struct gw_enum_name *find_enum(const struct gw_map *map, __int128 raw)
+{
+    size_t low = 0, high = map->n_enums;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (map->enums[middle].raw == raw)
+            return &map->enums[middle];
+        if (map->enums[middle].raw < raw)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static const char *enum_name_of(const struct gw_map *map, const struct gw_value *raw)
+{
+    const struct gw_enum_name *found = NULL;
+    __int128 integer;
+
+    if (map->n_enums > 0 && integer_of(raw, &integer))
+        found = find_enum(map, integer);
+    return found ? found->name : NULL;
+}
+
+/* ---- scale ------------------------------------------------------------------------------------------ */
+
+/* raw x scale + offset in 53 bits. Only where the exact result has more than 38 digits, so that nothing is lost
+ * which shows in 15. */
+static double scale_roughly(const struct gw_map *map, struct gw_wide raw)
+{
+    double scale = gw_decimal_to_double(map->scale), offset = gw_decimal_to_double(map->offset);
+    double x = gw_wide_to_double(raw);
+
+    return map->offset_first ? (x + offset) * scale : x * scale + offset;
+}
+
+/* Leaves the scaled value in *wide; false when it does not fit there. */
+static bool scale_exactly(const struct gw_map *map, struct gw_wide *wide)
+{
+    struct gw_wide scale = gw_wide_of_decimal(map->scale);
+    struct gw_wide offset = gw_wide_of_decimal(map->offset);
+
+    if (map->offset_first)
+        return gw_wide_add(*wide, offset, wide) && gw_wide_multiply(*wide, scale, wide);
+    return gw_wide_multiply(*wide, scale, wide) && gw_wide_add(*wide, offset, wide);
+}
+
+/* An integer or decimal where it is exact, else the nearest double. */
+static struct gw_value narrow(struct gw_wide wide)
+{
+    struct gw_value value = {.kind = GW_DECIMAL};
+    __int128 integer;
+
+    if (gw_wide_to_decimal(wide, &value.dec))
+        return value;
+    if (gw_wide_to_integer(wide, &integer) && integer >= 0 && integer <= UINT64_MAX)
+        return (struct gw_value){.kind = GW_UINT, .u = (uint64_t)integer};
+    return (struct gw_value){.kind = GW_FLOAT64, .f64 = gw_wide_to_double(wide)};
+}
+
+/* A scaled float32 is as exact as a float32, unless it has left its range. */
+static struct gw_value narrow_float(double x, enum gw_kind kind)
+{
+    double size = fabs(x);
+
+    if (kind == GW_FLOAT32 && (x == 0 || (size >= (double)FLT_MIN && size <= (double)FLT_MAX)))
+        return (struct gw_value){.kind = GW_FLOAT32, .f32 = (float)x};
+    return (struct gw_value){.kind = GW_FLOAT64, .f64 = x};
+}
+
+/* Gives the reason why there is no scaled value, NULL when there is one. */
+static const char *scale_value(const struct gw_map *map, const struct gw_value *raw, int32_t exp10,
+                               struct gw_value *ret_value)
+{
+    struct gw_wide wide;
+
+    *ret_value = *raw;
+    if (raw->kind == GW_TEXT)
+        return NULL;
+    if (exp10 == 0 && is_identity(map) && (map->decimals < 0 || !is_float(raw)))
+        return is_float(raw) && !isfinite(gw_value_to_double(raw)) ? "not_a_number" : NULL;
+    if (!gw_wide_of(raw, &wide))
+        return "not_a_number";
+    if (exp10 < -1000 || exp10 > 1000)
+        return "overflow"; /* no scale of a device, and no sum of exponents may wrap */
+    wide.e += exp10;
+    if (!scale_exactly(map, &wide)) {
+        struct gw_value rough = {.kind = GW_FLOAT64, .f64 = scale_roughly(map, wide)};
+
+        if (!gw_wide_of(&rough, &wide))
+            return "overflow";
+    }
+    if (map->decimals >= 0)
+        wide = gw_wide_round(wide, map->decimals);
+    *ret_value = is_float(raw) ? narrow_float(gw_wide_to_double(wide), raw->kind) : narrow(wide);
+    return is_float(ret_value) && !isfinite(gw_value_to_double(ret_value)) ? "overflow" : NULL;
+}
+
+/* ---- min, max, and all together --------------------------------------------------------------------- */
+
+static bool is_below(const struct gw_value *value, double limit)
+{
+    if (value->kind == GW_FLOAT32) /* 230.1 as a float32 is not above 230.1 as a double */
+        return value->f32 < (float)limit;
+    return gw_value_to_double(value) < limit;
+}
+
+static bool is_above(const struct gw_value *value, double limit)
+{
+    if (value->kind == GW_FLOAT32)
+        return value->f32 > (float)limit;
+    return gw_value_to_double(value) > limit;
+}
+
+static bool is_in_range(const struct gw_map *map, const struct gw_value *value)
+{
+    if (value->kind == GW_TEXT)
+        return true;
+    return !(map->has_min && is_below(value, map->min)) &&
+           !(map->has_max && is_above(value, map->max));
+}
+
+static const char *map_good_result(const struct gw_map *map, const struct gw_result *result,
+                                   struct gw_reading *reading)
+{
+    const char *reason;
+
+    if (result->value.kind == GW_NONE)
+        return gw_err_str(GW_E_PROTO); /* a driver that says OK and gives nothing */
+    if (is_invalid(map, &result->value))
+        return "invalid";
+    reading->enum_name = enum_name_of(map, &result->value);
+    if (reading->enum_name) {
+        reading->value = result->value;
+        return NULL;
+    }
+    reason = scale_value(map, &result->value, result->exp10, &reading->value);
+    if (!reason && !is_in_range(map, &reading->value))
+        reason = "out_of_range";
+    return reason;
+}
+
+void gw_map_result(const struct gw_map *map, const struct gw_result *result,
+                   int64_t acquired_wall_ms, struct gw_reading *ret_reading)
+{
+    struct gw_reading reading = {.acquired_wall_ms = acquired_wall_ms};
+    const char *reason;
+
+    if (result->err != GW_OK)
+        reason = result->reason ? result->reason : gw_err_str(result->err);
+    else
+        reason = map_good_result(map, result, &reading);
+    if (reason) {
+        reading.value = (struct gw_value){.kind = GW_NONE};
+        reading.enum_name = NULL;
+    }
+    reading.reason = reason;
+    reading.quality = reason ? GW_BAD : GW_GOOD;
+    *ret_reading = reading;
+}
+
+/* ---- back: from an engineering value to raw --------------------------------------------------------- */
+
+static bool is_on_step(const struct gw_map *map, struct gw_wide wide)
+{
+    struct gw_value step = {.kind = GW_FLOAT64, .f64 = map->step};
+    struct gw_value from = {.kind = GW_FLOAT64, .f64 = map->has_min ? map->min : 0};
+    struct gw_wide wide_step, wide_from;
+
+    if (!(map->step > 0))
+        return true;
+    return gw_wide_of(&step, &wide_step) && gw_wide_of(&from, &wide_from) &&
+           gw_wide_add(wide, gw_wide_negate(wide_from), &wide) &&
+           gw_wide_is_multiple(wide, wide_step);
+}
+
+/* Inverts the scale; false when the result has no end or too many digits. */
+static bool unscale_exactly(const struct gw_map *map, struct gw_wide *wide)
+{
+    struct gw_wide scale = gw_wide_of_decimal(map->scale);
+    struct gw_wide minus_offset = gw_wide_negate(gw_wide_of_decimal(map->offset));
+
+    if (map->offset_first)
+        return gw_wide_divide(*wide, scale, wide) && gw_wide_add(*wide, minus_offset, wide);
+    return gw_wide_add(*wide, minus_offset, wide) && gw_wide_divide(*wide, scale, wide);
+}
+
+static double unscale_roughly(const struct gw_map *map, double x)
+{
+    double scale = gw_decimal_to_double(map->scale), offset = gw_decimal_to_double(map->offset);
+
+    return map->offset_first ? x / scale - offset : (x - offset) / scale;
+}
+
+static bool fits_field(const struct gw_point_traits *traits, double x)
+{
+    if (traits->raw_min == 0 && traits->raw_max == 0)
+        return true;
+    return x >= traits->raw_min && x <= traits->raw_max;
+}
+
+static enum gw_err integer_to_field(const struct gw_point_traits *traits, __int128 integer,
+                                    struct gw_value *ret_raw)
+{
+    bool is_signed = traits->kind == GW_INT;
+
+    if (integer < (is_signed ? INT64_MIN : 0) ||
+        integer > (is_signed ? (__int128)INT64_MAX : (__int128)UINT64_MAX))
+        return GW_E_RANGE;
+    if (!fits_field(traits, (double)integer))
+        return GW_E_RANGE;
+    switch (traits->kind) {
+    case GW_BOOL:
+        if (integer > 1)
+            return GW_E_RANGE;
+        *ret_raw = (struct gw_value){.kind = GW_BOOL, .b = integer == 1};
+        return GW_OK;
+    case GW_INT:
+        *ret_raw = (struct gw_value){.kind = GW_INT, .i = (int64_t)integer};
+        return GW_OK;
+    case GW_UINT:
+        *ret_raw = (struct gw_value){.kind = GW_UINT, .u = (uint64_t)integer};
+        return GW_OK;
+    default:
+        return GW_E_RANGE;
+    }
+}
+
+static enum gw_err float_to_field(const struct gw_point_traits *traits, double x,
+                                  struct gw_value *ret_raw)
+{
+    if (!isfinite(x) || !fits_field(traits, x))
+        return GW_E_RANGE;
+    if (traits->kind == GW_FLOAT32) {
+        if (fabs(x) > (double)FLT_MAX)
+            return GW_E_RANGE;
+        *ret_raw = (struct gw_value){.kind = GW_FLOAT32, .f32 = (float)x};
+    } else {
+        *ret_raw = (struct gw_value){.kind = GW_FLOAT64, .f64 = x};
+    }
+    return GW_OK;
+}
+
+/* A raw number that needs no scaling: of an enum, or a bool. */
+static enum gw_err raw_to_field(const struct gw_point_traits *traits, __int128 integer,
+                                struct gw_value *ret_raw)
+{
+    if (traits->kind == GW_FLOAT32 || traits->kind == GW_FLOAT64)
+        return float_to_field(traits, (double)integer, ret_raw);
+    return integer_to_field(traits, integer, ret_raw);
+}
+
+static enum gw_err unscale_text(const struct gw_map *map, const struct gw_point_traits *traits,
+                                const struct gw_value *value, struct gw_value *ret_raw)
+{
+    for (size_t i = 0; i < map->n_enums; i++)
+        if (strlen(map->enums[i].name) == value->text.len &&
+            memcmp(map->enums[i].name, value->text.p, value->text.len) == 0)
+            return raw_to_field(traits, map->enums[i].raw, ret_raw);
+    if (map->n_enums > 0 || traits->kind != GW_TEXT)
+        return GW_E_RANGE;
+    *ret_raw = *value;
+    return GW_OK;
+}
+
+static enum gw_err unscale_number(const struct gw_map *map, const struct gw_point_traits *traits,
+                                  const struct gw_value *value, struct gw_value *ret_raw)
+{
+    struct gw_wide wide;
+    __int128 integer;
+    bool is_exact;
+
+    if (!gw_wide_of(value, &wide) || !is_in_range(map, value) || !is_on_step(map, wide))
+        return GW_E_RANGE;
+    is_exact = unscale_exactly(map, &wide);
+    if (traits->kind == GW_FLOAT32 || traits->kind == GW_FLOAT64) {
+        double x =
+            is_exact ? gw_wide_to_double(wide) : unscale_roughly(map, gw_value_to_double(value));
+
+        return float_to_field(traits, x, ret_raw);
+    }
+    if (!is_exact || !gw_wide_to_integer(wide, &integer))
+        return GW_E_RANGE;
+    return integer_to_field(traits, integer, ret_raw);
+}
+
+enum gw_err gw_map_unscale(const struct gw_map *map, const struct gw_point_traits *traits,
+                           const struct gw_value *value, struct gw_value *ret_raw)
+{
+    __int128 integer;
+
+    switch (value->kind) {
+    case GW_TEXT:
+        return unscale_text(map, traits, value, ret_raw);
+    case GW_BOOL:
+        return traits->kind == GW_BOOL ? raw_to_field(traits, value->b, ret_raw) : GW_E_RANGE;
+    case GW_NONE:
+        return GW_E_RANGE;
+    default:
+        break;
+    }
+    if (traits->kind == GW_TEXT)
+        return GW_E_RANGE;
+    /* Where every value has a name, a number has to be one of them. */
+    if (map->n_enums > 0 && is_identity(map)) {
+        if (!integer_of(value, &integer) || !find_enum(map, integer))
+            return GW_E_RANGE;
+        return raw_to_field(traits, integer, ret_raw);
+    }
+    return unscale_number(map, traits, value, ret_raw);
+}
