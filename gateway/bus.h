@@ -14,19 +14,22 @@ struct gw_bus_thread;
 
 struct gw_bus_stats {
     uint64_t n_requests, n_timeouts, n_proto_errors, n_refused, n_busy, n_link_errors, n_opens;
-    uint64_t n_overruns;  /* polls left out because the bus was late */
+    uint64_t n_overruns; /* polls left out because the bus was late */
     uint64_t n_readings, n_bad_readings;
+    uint64_t n_too_large; /* messages left out since their payload was larger than allowed */
     uint64_t busy_us;     /* spent in exchanges */
     size_t n_devices_online, n_devices;
     bool is_open;
 };
 
-/* Makes the bus and starts its thread. Errors: GW_E_NOMEM.
- * Owns:   conf, outbox and clock are borrowed until gw_bus_stop has returned. */
-GW_MUST_CHECK enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbox, const struct gw_clock *clock,
+/* Makes the bus and starts its thread; payloads larger than max_payload bytes are left out.
+ * Errors: GW_E_NOMEM; what gw_driver_bus_new says (a device of too many points, a driver's prepare).
+ * Owns:   conf, outbox and clock are borrowed until gw_bus_join has returned GW_OK. */
+GW_MUST_CHECK enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbox,
+                                       const struct gw_clock *clock, size_t max_payload,
                                        struct gw_bus_thread **ret_bus);
 
-/* Asks the thread to end; returns at once. */
+/* Asks the thread to end; returns at once. Thread: any. */
 void gw_bus_ask_stop(struct gw_bus_thread *bus);
 /* Waits until deadline_us (monotonic, system clock) for the thread, then frees it. GW_E_TIMEOUT: it hangs; nothing is freed. */
 GW_MUST_CHECK enum gw_err gw_bus_join(struct gw_bus_thread *bus, int64_t deadline_us);

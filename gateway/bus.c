@@ -1,0 +1,156 @@
+/* bus: the thread around a bus loop: step, wait for the deadline or the wake descriptor, step again. */
+#include "gateway/bus_run.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STACK_BYTES = 256 * 1024 };
+
+struct gw_bus_thread {
+    pthread_t thread;
+    struct gw_bus_loop *loop; /* the thread's own */
+    int wake_fd;              /* an eventfd: written once, to stop, and never read */
+    atomic_bool is_stopping;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t ended;  /* on the monotonic clock */
+    bool has_ended;
+    struct gw_bus_stats stats;
+};
+
+static void wait_until(const struct gw_bus_thread *bus, int64_t wake_us)
+{
+    int64_t left_us = wake_us - gw_now_us(bus->loop->clock);
+    struct pollfd wake = {.fd = bus->wake_fd, .events = POLLIN};
+
+    if (left_us <= 0)
+        return;
+    const struct timespec left = {
+        .tv_sec = (time_t)(left_us / 1000000),
+        .tv_nsec = (long)(left_us % 1000000 * 1000),
+    };
+    (void)ppoll(&wake, 1, wake_us == INT64_MAX ? NULL : &left, NULL);
+}
+
+static void *run(void *arg)
+{
+    struct gw_bus_thread *bus = arg;
+
+    while (!atomic_load(&bus->is_stopping)) {
+        int64_t wake_us = gw_bus_loop_step(bus->loop);
+
+        pthread_mutex_lock(&bus->mutex);
+        bus->stats = bus->loop->stats;
+        pthread_mutex_unlock(&bus->mutex);
+        wait_until(bus, wake_us);
+    }
+    gw_bus_loop_close(bus->loop);
+    pthread_mutex_lock(&bus->mutex);
+    bus->has_ended = true;
+    pthread_cond_signal(&bus->ended);
+    pthread_mutex_unlock(&bus->mutex);
+    return NULL;
+}
+
+static enum gw_err start_thread(struct gw_bus_thread *bus)
+{
+    pthread_attr_t attr;
+    char name[16];
+    size_t n = 0;
+
+    if (pthread_attr_init(&attr) != 0)
+        return GW_E_NOMEM;
+    int failed = pthread_attr_setstacksize(&attr, STACK_BYTES);
+    if (!failed)
+        failed = pthread_create(&bus->thread, &attr, run, bus);
+    pthread_attr_destroy(&attr);
+    if (failed)
+        return GW_E_NOMEM;
+    for (const char *c = bus->loop->conf->name; *c && n < sizeof name - 1; c++)
+        name[n++] = *c;
+    name[n] = '\0';
+    pthread_setname_np(bus->thread, name); /* for top -H and gdb */
+    return GW_OK;
+}
+
+static void free_bus(struct gw_bus_thread *bus)
+{
+    gw_bus_loop_free(bus->loop);
+    if (bus->wake_fd >= 0)
+        close(bus->wake_fd);
+    pthread_cond_destroy(&bus->ended);
+    pthread_mutex_destroy(&bus->mutex);
+    free(bus);
+}
+
+enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbox,
+                         const struct gw_clock *clock, size_t max_payload,
+                         struct gw_bus_thread **ret_bus)
+{
+    struct gw_bus_thread *bus = calloc(1, sizeof *bus);
+    pthread_condattr_t attr;
+    enum gw_err err = GW_E_NOMEM;
+
+    if (!bus)
+        return err;
+    pthread_mutex_init(&bus->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&bus->ended, &attr);
+    pthread_condattr_destroy(&attr);
+    bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (bus->wake_fd >= 0)
+        err = gw_bus_loop_new(conf, outbox, clock, max_payload, bus->wake_fd, &bus->loop);
+    if (err == GW_OK) {
+        bus->stats = bus->loop->stats;
+        err = start_thread(bus);
+    }
+    if (err != GW_OK)
+        free_bus(bus);
+    else
+        *ret_bus = bus;
+    return err;
+}
+
+void gw_bus_ask_stop(struct gw_bus_thread *bus)
+{
+    const uint64_t one = 1;
+
+    atomic_store(&bus->is_stopping, true);
+    if (write(bus->wake_fd, &one, sizeof one) < 0)
+        return; /* only when it was written 2^64 - 2 times: it is readable then as well */
+}
+
+enum gw_err gw_bus_join(struct gw_bus_thread *bus, int64_t deadline_us)
+{
+    const struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_us / 1000000),
+        .tv_nsec = (long)(deadline_us % 1000000 * 1000),
+    };
+    int failed = 0;
+
+    pthread_mutex_lock(&bus->mutex);
+    while (!bus->has_ended && !failed)
+        failed = pthread_cond_timedwait(&bus->ended, &bus->mutex, &deadline);
+    bool has_ended = bus->has_ended;
+    pthread_mutex_unlock(&bus->mutex);
+    if (!has_ended)
+        return GW_E_TIMEOUT;
+    pthread_join(bus->thread, NULL);
+    free_bus(bus);
+    return GW_OK;
+}
+
+void gw_bus_stats(const struct gw_bus_thread *bus, struct gw_bus_stats *ret_stats)
+{
+    struct gw_bus_thread *shared = (struct gw_bus_thread *)bus; /* only the mutex changes */
+
+    pthread_mutex_lock(&shared->mutex);
+    *ret_stats = shared->stats;
+    pthread_mutex_unlock(&shared->mutex);
+}

@@ -1,0 +1,397 @@
+/* bus_cycle: one poll cycle of one device: what is due is planned, its requests are run one by one, and each outcome
+ * is turned into readings. Knows nothing of the link nor of the other devices of the bus. */
+#include "gateway/bus_run.h"
+
+#include <string.h>
+
+#define SECOND_US ((int64_t)1000000)
+
+enum { BUSY_PAUSE_US = 100000, BUSY_MAX = 10 };
+
+/* What a device refused is asked again by then, in case it was changed (a firmware update, an option module). */
+#define FORGET_AFTER_US (600 * SECOND_US)
+
+bool gw_bus_cycle_is_due(const struct gw_bus_device *dev, int64_t now_us)
+{
+    if (dev->is_cycling)
+        return false;
+    if (dev->health.state != GW_HEALTH_ONLINE)
+        return dev->health.probe_us <= now_us;
+    return dev->is_wanted_now || gw_schedule_next(&dev->schedule) <= now_us;
+}
+
+int64_t gw_bus_cycle_wake_us(const struct gw_bus_device *dev)
+{
+    if (dev->is_cycling)
+        return dev->hold_until_us;
+    return dev->health.state == GW_HEALTH_ONLINE ? gw_schedule_next(&dev->schedule)
+                                                 : dev->health.probe_us;
+}
+
+static uint64_t all_groups(const struct gw_bus_device *dev)
+{
+    return dev->schedule.n_groups < 64 ? ((uint64_t)1 << dev->schedule.n_groups) - 1 : UINT64_MAX;
+}
+
+static bool is_settled(const struct gw_bus_device *dev, const struct gw_bus_point *point)
+{
+    return point->cycle == dev->cycle || point->block.is_blocked;
+}
+
+/* Makes the points of these groups bad that this cycle has not settled. */
+static void settle_rest(struct gw_bus_loop *loop, struct gw_bus_device *dev, uint64_t groups,
+                        const char *reason)
+{
+    for (size_t i = 0; i < dev->conf->n_points; i++) {
+        const struct gw_bus_point *point = &dev->points[i];
+
+        if (point->group != GW_SCHEDULE_NO_GROUP && groups >> point->group & 1 &&
+            !is_settled(dev, point))
+            gw_bus_settle_bad(loop, dev, i, reason);
+    }
+}
+
+static void end_cycle(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
+{
+    dev->is_cycling = false;
+    dev->plan = NULL;
+    dev->work.n_requests = dev->work.n_members = 0;
+    gw_bus_flush(loop, dev, now_us);
+    if (dev->has_news)
+        gw_bus_tell_points(dev);
+}
+
+/* Puts the next request of the plan on the stack when it is empty; ends the cycle after the last one. */
+static void advance(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
+{
+    dev->n_busy = 0;
+    while (dev->work.n_requests == 0) {
+        if (!dev->plan || dev->next_request == dev->plan->n_requests) {
+            settle_rest(loop, dev, dev->cycle_groups, "incomplete");
+            end_cycle(loop, dev, now_us);
+            return;
+        }
+        const struct gw_request *request = &dev->plan->requests[dev->next_request++];
+        const uint16_t *members = &dev->plan->members[request->first_member];
+
+        if (dev->is_failed_in_cycle &&
+            gw_bus_work_is_same(request, members, dev->failed.requests, dev->failed.members))
+            continue;
+        if (!gw_bus_work_push(&dev->work, request, members))
+            continue; /* cannot be: an empty stack has room for any request of the device */
+    }
+}
+
+/* Lets blocked points whose pause is over have one try, and the driver forget its holes. */
+static void lift_blocks(const struct gw_bus_loop *loop, struct gw_bus_device *dev, uint64_t groups,
+                        int64_t now_us)
+{
+    bool any_refused = false;
+
+    if (dev->forget_us == 0) /* nothing is refused */
+        return;
+    for (size_t i = 0; i < dev->conf->n_points; i++) {
+        struct gw_bus_point *point = &dev->points[i];
+
+        any_refused |= point->is_refused;
+        if (point->block.is_blocked && groups >> point->group & 1 &&
+            gw_block_try(&point->block, now_us))
+            dev->epoch++;
+    }
+    if (dev->forget_us > now_us)
+        return;
+    if (loop->driver->forget)
+        loop->driver->forget(dev->device);
+    dev->epoch++;
+    dev->forget_us = any_refused ? now_us + FORGET_AFTER_US : 0;
+}
+
+static uint64_t take_groups(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
+{
+    struct gw_schedule_taken taken;
+    uint64_t groups;
+
+    gw_schedule_take(&dev->schedule, now_us, gw_wall_ms(loop->clock), &taken);
+    dev->cycle_polls = taken.n_polls;
+    groups = taken.groups | dev->lost_groups;
+    if (dev->health.state == GW_HEALTH_ONLINE) {
+        int64_t soon_us = now_us + dev->schedule.groups[0].interval_us;
+
+        loop->stats.n_overruns += taken.n_missed;
+        dev->deadline_us = taken.deadline_us < soon_us ? taken.deadline_us : soon_us;
+        return dev->is_wanted_now ? all_groups(dev) : groups;
+    }
+    dev->n_lost += taken.n_missed;
+    dev->deadline_us =
+        now_us + (dev->health.state == GW_HEALTH_OFFLINE ? dev->health.pause_us
+                                                         : dev->limits.suspect_pause_us);
+    return dev->health.state == GW_HEALTH_OFFLINE ? all_groups(dev) : groups;
+}
+
+/* Without this a device of which nothing may be asked would be due for ever. */
+static void skip_cycle(struct gw_bus_device *dev, int64_t now_us)
+{
+    if (dev->health.state != GW_HEALTH_ONLINE)
+        dev->health.probe_us = now_us + dev->limits.suspect_pause_us;
+}
+
+void gw_bus_cycle_begin(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
+{
+    enum gw_err err;
+
+    dev->cycle_groups = take_groups(loop, dev, now_us);
+    dev->is_wanted_now = false;
+    dev->cycle++;
+    dev->n_refusals = 0;
+    dev->next_request = 0;
+    lift_blocks(loop, dev, dev->cycle_groups, now_us);
+    dev->plan = gw_bus_plan_get(loop, dev, dev->cycle_groups, &err);
+    if (err != GW_OK) {
+        if (!dev->has_bad_plan)
+            gw_bus_tell_bad_plan(dev, err);
+        dev->has_bad_plan = true;
+        settle_rest(loop, dev, dev->cycle_groups, "no_plan");
+        end_cycle(loop, dev, now_us);
+        skip_cycle(dev, now_us);
+        return;
+    }
+    dev->has_bad_plan = false;
+    dev->is_failed_in_cycle = dev->is_failed_pending;
+    if (!dev->plan && !dev->is_failed_pending) {
+        skip_cycle(dev, now_us);
+        return;
+    }
+    dev->is_cycling = true;
+    dev->lost_groups = 0;
+    if (dev->is_failed_pending &&
+        !gw_bus_work_push(&dev->work, dev->failed.requests, dev->failed.members))
+        dev->is_failed_in_cycle = false;
+    advance(loop, dev, now_us);
+}
+
+/* ---- what an answer does --------------------------------------------------------------------------- */
+
+static void answered(struct gw_bus_device *dev, int64_t now_us)
+{
+    int64_t failing_since_us = dev->health.failing_since_us;
+
+    if (gw_health_answered(&dev->health) == GW_HEALTH_OFFLINE)
+        gw_bus_tell_online(dev, failing_since_us, now_us);
+    dev->down_reason = NULL;
+    dev->n_lost = 0;
+    dev->is_failed_pending = false;
+}
+
+static void refuse_point(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                         const char *reason, int64_t now_us)
+{
+    struct gw_bus_point *point = &dev->points[index];
+
+    gw_block_refused(&point->block, now_us);
+    dev->epoch++;
+    if (dev->forget_us == 0)
+        dev->forget_us = now_us + FORGET_AFTER_US;
+    if (!point->is_refused)
+        point->is_new = dev->has_news = true;
+    point->is_refused = true;
+    gw_bus_settle_bad(loop, dev, index, reason);
+}
+
+static void settle_result(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                          const struct gw_result *result, int64_t acquired_wall_ms, int64_t now_us)
+{
+    struct gw_bus_point *point = &dev->points[index];
+    struct gw_reading reading;
+
+    if (result->is_partial || point->block.is_blocked)
+        return;
+    if (result->err == GW_E_REFUSED) {
+        refuse_point(loop, dev, index, result->reason ? result->reason : gw_err_str(result->err),
+                     now_us);
+        return;
+    }
+    gw_block_answered(&point->block);
+    if (point->is_refused)
+        point->is_new = dev->has_news = true;
+    point->is_refused = false;
+    gw_map_result(&dev->conf->points[index].map, result, acquired_wall_ms, &reading);
+    gw_bus_settle(loop, dev, index, &reading, false);
+}
+
+static const uint16_t *members_of_top(const struct gw_bus_device *dev)
+{
+    return &dev->work.members[dev->work.requests[dev->work.n_requests - 1].first_member];
+}
+
+static void on_answer(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                      const struct gw_outcome *outcome, int64_t now_us)
+{
+    const struct gw_request *request = &dev->work.requests[dev->work.n_requests - 1];
+    int64_t acquired_us =
+        outcome->acquired_us > 0 && outcome->acquired_us < now_us ? outcome->acquired_us : now_us;
+    int64_t wall_ms = gw_wall_ms(loop->clock) - (now_us - acquired_us) / 1000;
+
+    answered(dev, now_us);
+    for (size_t i = 0; i < request->n_members; i++)
+        settle_result(loop, dev, members_of_top(dev)[i], &loop->results[i], wall_ms, now_us);
+    gw_bus_work_pop(&dev->work);
+    advance(loop, dev, now_us);
+}
+
+/* Replaces the refused request on top by the smaller ones that the driver makes of it; they are run at once.
+ * A driver that never comes to an end is stopped by the count. */
+static bool split_top(struct gw_bus_loop *loop, struct gw_bus_device *dev)
+{
+    struct gw_plan *work = &dev->work;
+    size_t top = work->n_requests - 1;
+    enum gw_err err;
+
+    if (++dev->n_refusals > 4 * dev->conf->n_points + 16)
+        return false;
+    dev->epoch++; /* the driver may have learned a hole */
+    err = gw_driver_split(loop->driver, dev->device, &work->requests[top], members_of_top(dev),
+                          &loop->scratch);
+    if (err != GW_OK || loop->scratch.n_requests == 0 ||
+        loop->scratch.n_requests > work->max_requests - top ||
+        loop->scratch.n_members > work->max_members - work->requests[top].first_member)
+        return false;
+    gw_bus_work_pop(work);
+    for (size_t i = loop->scratch.n_requests; i > 0; i--) {
+        const struct gw_request *part = &loop->scratch.requests[i - 1];
+
+        if (!gw_bus_work_push(work, part, &loop->scratch.members[part->first_member]))
+            return true; /* parts that share members: what has no room is settled as incomplete */
+    }
+    return true;
+}
+
+static void on_refusal(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
+                       int64_t now_us)
+{
+    answered(dev, now_us);
+    if (dev->forget_us == 0)
+        dev->forget_us = now_us + FORGET_AFTER_US;
+    if (!split_top(loop, dev)) {
+        const struct gw_request *request = &dev->work.requests[dev->work.n_requests - 1];
+
+        for (size_t i = 0; i < request->n_members; i++)
+            if (!dev->points[members_of_top(dev)[i]].block.is_blocked)
+                refuse_point(loop, dev, members_of_top(dev)[i], reason, now_us);
+        gw_bus_work_pop(&dev->work);
+    }
+    advance(loop, dev, now_us);
+}
+
+/* ---- what a failure does --------------------------------------------------------------------------- */
+
+static void remember_failed(struct gw_bus_device *dev)
+{
+    const struct gw_request *request = &dev->work.requests[dev->work.n_requests - 1];
+
+    dev->failed.n_requests = dev->failed.n_members = 0;
+    dev->is_failed_pending = gw_bus_work_push(&dev->failed, request, members_of_top(dev));
+}
+
+static void give_up(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
+                    int64_t now_us)
+{
+    remember_failed(dev);
+    dev->n_lost += dev->cycle_polls;
+    dev->lost_groups |= dev->cycle_groups;
+    if (dev->health.state == GW_HEALTH_OFFLINE) {
+        if (!dev->down_reason) {
+            dev->down_reason = reason;
+            gw_bus_tell_offline(dev, now_us);
+        }
+        dev->cycle++; /* also what this cycle has read so far is not to be relied on any more */
+        settle_rest(loop, dev, all_groups(dev), dev->down_reason);
+    } else {
+        settle_rest(loop, dev, dev->cycle_groups, reason);
+    }
+    end_cycle(loop, dev, now_us);
+}
+
+static void on_failure(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
+                       int64_t asked_us, int64_t now_us)
+{
+    if (gw_health_failed(&dev->health, &dev->limits, asked_us, now_us) != GW_HEALTH_ONLINE)
+        give_up(loop, dev, reason, now_us);
+}
+
+static void on_busy(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                    const struct gw_outcome *outcome, int64_t asked_us, int64_t now_us)
+{
+    if (outcome->hold_us <= 0)
+        dev->hold_until_us = now_us + BUSY_PAUSE_US;
+    if (++dev->n_busy <= BUSY_MAX)
+        return;
+    dev->n_busy = 0;
+    (void)gw_health_failed(&dev->health, &dev->limits, asked_us, now_us);
+    give_up(loop, dev, outcome->reason ? outcome->reason : gw_err_str(GW_E_BUSY), now_us);
+}
+
+static void count(struct gw_bus_stats *stats, enum gw_err err, int64_t spent_us)
+{
+    stats->n_requests++;
+    stats->busy_us += spent_us > 0 ? (uint64_t)spent_us : 0;
+    switch (err) {
+    case GW_OK:
+        break;
+    case GW_E_TIMEOUT:
+        stats->n_timeouts++;
+        break;
+    case GW_E_REFUSED:
+        stats->n_refused++;
+        break;
+    case GW_E_BUSY:
+        stats->n_busy++;
+        break;
+    case GW_E_LINK:
+    case GW_E_CLOSED:
+        stats->n_link_errors++;
+        break;
+    default:
+        stats->n_proto_errors++;
+    }
+}
+
+enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                             const char **ret_reason)
+{
+    const struct gw_request *request = &dev->work.requests[dev->work.n_requests - 1];
+    struct gw_outcome outcome = {0};
+    int64_t asked_us = gw_now_us(loop->clock);
+
+    memset(loop->results, 0, request->n_members * sizeof *loop->results);
+    enum gw_err err = loop->driver->execute(dev->device, request, members_of_top(dev),
+                                            asked_us + request->wire_us + dev->conf->timeout_us,
+                                            loop->results, &outcome);
+    int64_t now_us = gw_now_us(loop->clock);
+    const char *reason = outcome.reason ? outcome.reason : gw_err_str(err);
+
+    count(&loop->stats, err, now_us - asked_us);
+    dev->served_us = now_us;
+    dev->hold_until_us = now_us + (outcome.hold_us > 0 ? outcome.hold_us : 0);
+    if (err == GW_E_LINK || err == GW_E_CLOSED) {
+        *ret_reason = reason;
+        return GW_E_LINK;
+    }
+    if (err == GW_OK)
+        on_answer(loop, dev, &outcome, now_us);
+    else if (err == GW_E_REFUSED)
+        on_refusal(loop, dev, reason, now_us);
+    else if (err == GW_E_BUSY)
+        on_busy(loop, dev, &outcome, asked_us, now_us);
+    else
+        on_failure(loop, dev, reason, asked_us, now_us);
+    return GW_OK;
+}
+
+void gw_bus_cycle_abort(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
+                        int64_t now_us)
+{
+    dev->cycle++;
+    dev->lost_groups = all_groups(dev);
+    settle_rest(loop, dev, all_groups(dev), reason);
+    end_cycle(loop, dev, now_us);
+}

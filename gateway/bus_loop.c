@@ -1,0 +1,376 @@
+/* bus_loop: the link of a bus, and which of its devices goes next. Knows nothing of points.
+ *
+ * DESIGN: a link that worked and breaks is opened again at once, with the request that was under way; only when that
+ * does not help is it down: every point is bad once, and opening is tried with a growing, jittered pause. An open link
+ * counts as good only after an exchange that did not lose it: a host that accepts and hangs up is down. */
+#include "gateway/bus_run.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/log.h"
+
+#define SECOND_US       ((int64_t)1000000)
+#define OPEN_TIMEOUT_US (5 * SECOND_US)
+
+/* ---- making and freeing ---------------------------------------------------------------------------- */
+
+static int64_t host_now_us(void *ctx)
+{
+    const struct gw_bus_loop *loop = ctx;
+
+    return gw_now_us(loop->clock);
+}
+
+static void host_debug(void *ctx, const char *fmt, ...) GW_PRINTF(2, 3);
+static void host_debug(void *ctx, const char *fmt, ...)
+{
+    const struct gw_bus_loop *loop = ctx;
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    gw_log(GW_LOG_DEBUG, loop->conf->name, "%s", text);
+}
+
+static bool is_polled(const struct gw_point_conf *point)
+{
+    return point->access != GW_ACCESS_W && point->traits.can_read;
+}
+
+static enum gw_err init_points(struct gw_bus_device *dev, int64_t *intervals_us, uint8_t *groups)
+{
+    const struct gw_device_conf *conf = dev->conf;
+
+    for (size_t i = 0; i < conf->n_points; i++)
+        intervals_us[i] = is_polled(&conf->points[i]) ? conf->points[i].interval_us : 0;
+    gw_schedule_group(&dev->schedule, intervals_us, conf->n_points, groups);
+    for (size_t i = 0; i < conf->n_points; i++) {
+        dev->points[i].group = groups[i];
+        dev->readings[i].reason = "not_read_yet";
+        if (conf->points[i].traits.kind == GW_TEXT) {
+            dev->points[i].text = malloc(GW_BUS_TEXT_MAX);
+            if (!dev->points[i].text)
+                return GW_E_NOMEM;
+        }
+    }
+    return GW_OK;
+}
+
+static enum gw_err init_device_points(struct gw_bus_device *dev)
+{
+    size_t n = dev->conf->n_points + 1; /* never 0: calloc(0) may give NULL */
+    int64_t *intervals_us = calloc(n, sizeof *intervals_us);
+    uint8_t *groups = calloc(n, sizeof *groups);
+    enum gw_err err = GW_E_NOMEM;
+
+    dev->points = calloc(n, sizeof *dev->points);
+    dev->readings = calloc(n, sizeof *dev->readings);
+    if (intervals_us && groups && dev->points && dev->readings)
+        err = init_points(dev, intervals_us, groups);
+    free(intervals_us);
+    free(groups);
+    return err;
+}
+
+static void init_limits(struct gw_bus_device *dev)
+{
+    int64_t fastest_us =
+        dev->schedule.n_groups > 0 ? dev->schedule.groups[0].interval_us : SECOND_US;
+
+    dev->limits = (struct gw_health_limits){
+        .retries = dev->conf->retries,
+        .offline_after_us = dev->conf->offline_after_us,
+        .retry_max_us = dev->conf->retry_max_us > 0 ? dev->conf->retry_max_us : 30 * SECOND_US,
+        .suspect_pause_us = fastest_us < SECOND_US ? fastest_us : SECOND_US,
+    };
+}
+
+static enum gw_err init_device(struct gw_bus_loop *loop, size_t index)
+{
+    struct gw_bus_device *dev = &loop->devices[index];
+    size_t n = loop->conf->devices[index].n_points;
+
+    dev->conf = &loop->conf->devices[index];
+    dev->device = &loop->bus->devices[index];
+    dev->epoch = 1;
+    snprintf(dev->label, sizeof dev->label, "%s (%s)", dev->conf->name, loop->conf->name);
+    enum gw_err err = init_device_points(dev);
+    if (err != GW_OK)
+        return err;
+    dev->schedule.is_aligned = loop->conf->align;
+    gw_schedule_start(&dev->schedule, gw_now_us(loop->clock));
+    init_limits(dev);
+    /* Parts of refused requests may share members (a scale register, say): room for twice as many as a plan has. */
+    err = gw_plan_init(&dev->work,
+                       2 * n + 2 <= GW_DEVICE_POINTS_MAX ? 2 * n + 2 : GW_DEVICE_POINTS_MAX);
+    return err == GW_OK ? gw_plan_init(&dev->failed, n) : err;
+}
+
+static enum gw_err init_loop(struct gw_bus_loop *loop, size_t max_payload)
+{
+    const struct gw_bus_conf *conf = loop->conf;
+    size_t most = 0;
+    enum gw_err err = gw_driver_bus_new(conf, &loop->host, &loop->bus);
+
+    if (err != GW_OK)
+        return err;
+    loop->devices = calloc(conf->n_devices + 1, sizeof *loop->devices);
+    loop->contenders = calloc(conf->n_devices + 1, sizeof *loop->contenders);
+    loop->payload = malloc(max_payload);
+    if (!loop->devices || !loop->contenders || !loop->payload)
+        return GW_E_NOMEM;
+    loop->payload_size = max_payload;
+    loop->n_devices = conf->n_devices;
+    for (size_t i = 0; i < conf->n_devices; i++) {
+        err = init_device(loop, i);
+        if (err != GW_OK)
+            return err;
+        if (conf->devices[i].n_points > most)
+            most = conf->devices[i].n_points;
+    }
+    loop->due = calloc(most + 1, sizeof *loop->due);
+    loop->results = calloc(2 * most + 2, sizeof *loop->results);
+    return loop->due && loop->results ? gw_plan_init(&loop->scratch, most) : GW_E_NOMEM;
+}
+
+static int64_t first_positive(int64_t a, int64_t b, int64_t c)
+{
+    return a > 0 ? a : b > 0 ? b : c;
+}
+
+enum gw_err gw_bus_loop_new(const struct gw_bus_conf *conf, struct gw_outbox *outbox,
+                            const struct gw_clock *clock, size_t max_payload, int wake_fd,
+                            struct gw_bus_loop **ret_loop)
+{
+    struct gw_bus_loop *loop = calloc(1, sizeof *loop);
+
+    if (!loop)
+        return GW_E_NOMEM;
+    loop->conf = conf;
+    loop->driver = conf->driver;
+    loop->outbox = outbox;
+    loop->clock = clock;
+    loop->host = (struct gw_host){
+        .ctx = loop, .now_us = host_now_us, .debug = host_debug, .wake_fd = wake_fd};
+    loop->reopen_min_us =
+        first_positive(conf->reopen_min_us, conf->driver->reopen_min_us, SECOND_US);
+    loop->reopen_max_us =
+        first_positive(conf->reopen_max_us, conf->driver->reopen_max_us, 30 * SECOND_US);
+    if (loop->reopen_max_us < loop->reopen_min_us)
+        loop->reopen_max_us = loop->reopen_min_us;
+    loop->random = (uint64_t)gw_now_us(clock) ^ (uint64_t)(uintptr_t)loop ^ 0x9E3779B97F4A7C15u;
+    enum gw_err err = init_loop(loop, max_payload);
+    if (err != GW_OK) {
+        gw_bus_loop_free(loop);
+        return err;
+    }
+    loop->stats.n_devices = loop->stats.n_devices_online = loop->n_devices;
+    *ret_loop = loop;
+    return GW_OK;
+}
+
+static void done_device(struct gw_bus_device *dev)
+{
+    for (size_t i = 0; dev->conf && dev->points && i < dev->conf->n_points; i++)
+        free(dev->points[i].text);
+    free(dev->points);
+    free(dev->readings);
+    gw_plan_done(&dev->work);
+    gw_plan_done(&dev->failed);
+    gw_bus_plans_done(dev);
+}
+
+void gw_bus_loop_free(struct gw_bus_loop *loop)
+{
+    if (!loop)
+        return;
+    if (loop->bus)
+        gw_bus_loop_close(loop);
+    for (size_t i = 0; loop->devices && i < loop->n_devices; i++)
+        done_device(&loop->devices[i]);
+    free(loop->devices);
+    free(loop->contenders);
+    free(loop->payload);
+    free(loop->due);
+    free(loop->results);
+    gw_plan_done(&loop->scratch);
+    gw_driver_bus_free(loop->bus);
+    free(loop);
+}
+
+/* ---- the link -------------------------------------------------------------------------------------- */
+
+void gw_bus_loop_close(struct gw_bus_loop *loop)
+{
+    if (loop->link.is_open)
+        loop->driver->close(loop->bus);
+    loop->link.is_open = false;
+}
+
+/* Up to a quarter less, so that buses to one host do not all knock at the same time. */
+static int64_t jittered(struct gw_bus_loop *loop, int64_t pause_us)
+{
+    loop->random ^= loop->random << 13;
+    loop->random ^= loop->random >> 7;
+    loop->random ^= loop->random << 17;
+    return pause_us - (int64_t)(loop->random % (uint64_t)(pause_us / 4 + 1));
+}
+
+static void go_down(struct gw_bus_loop *loop, const char *cause)
+{
+    struct gw_bus_link *link = &loop->link;
+    int64_t now_us = gw_now_us(loop->clock);
+
+    link->pause_us = link->pause_us > 0 ? 2 * link->pause_us : loop->reopen_min_us;
+    if (link->pause_us > loop->reopen_max_us)
+        link->pause_us = loop->reopen_max_us;
+    link->reopen_us = now_us + jittered(loop, link->pause_us);
+    if (!link->is_down) {
+        link->is_down = true;
+        link->down_since_us = now_us;
+        link->n_lost = 0;
+        link->n_told = 0;
+    }
+    gw_bus_tell_link_down(loop, cause);
+    for (size_t i = 0; i < loop->n_devices; i++)
+        gw_bus_cycle_abort(loop, &loop->devices[i], "link_down", now_us);
+}
+
+/* Everything is to be read again at once; what was due meanwhile is counted as lost. */
+static void wake_devices(struct gw_bus_loop *loop, int64_t now_us)
+{
+    for (size_t i = 0; i < loop->n_devices; i++) {
+        struct gw_bus_device *dev = &loop->devices[i];
+        struct gw_schedule_taken taken;
+
+        gw_schedule_take(&dev->schedule, now_us, gw_wall_ms(loop->clock), &taken);
+        loop->link.n_lost += taken.n_polls + taken.n_missed;
+        dev->is_wanted_now = true;
+        dev->health.probe_us = now_us;
+    }
+}
+
+static void open_link(struct gw_bus_loop *loop)
+{
+    struct gw_driver_diag diag = {0};
+    int64_t now_us = gw_now_us(loop->clock);
+    enum gw_err err = loop->driver->open(loop->bus, now_us + OPEN_TIMEOUT_US, &diag);
+
+    if (err != GW_OK) {
+        loop->driver->close(loop->bus);
+        go_down(loop, diag.text[0] ? diag.text : gw_err_str(err));
+        return;
+    }
+    loop->link.is_open = true;
+    loop->stats.n_opens++;
+    if (loop->link.is_down)
+        wake_devices(loop, gw_now_us(loop->clock));
+}
+
+static bool is_stopping(const struct gw_bus_loop *loop)
+{
+    struct pollfd wake = {.fd = loop->host.wake_fd, .events = POLLIN};
+
+    return wake.fd >= 0 && poll(&wake, 1, 0) > 0;
+}
+
+static void on_link_lost(struct gw_bus_loop *loop, const char *reason)
+{
+    struct gw_bus_link *link = &loop->link;
+    char cause[160];
+
+    gw_bus_loop_close(loop);
+    if (is_stopping(loop))
+        return;
+    if (link->is_proven) {
+        link->is_proven = false;
+        link->reopen_us = 0;
+        gw_log(GW_LOG_DEBUG, loop->conf->name, "link lost (%s), opening it again", reason);
+        return;
+    }
+    snprintf(cause, sizeof cause, "the link breaks at once (%s)", reason);
+    go_down(loop, cause);
+}
+
+static void on_link_good(struct gw_bus_loop *loop)
+{
+    struct gw_bus_link *link = &loop->link;
+
+    if (link->is_proven)
+        return;
+    link->is_proven = true;
+    link->pause_us = 0;
+    if (link->is_down)
+        gw_bus_tell_link_up(loop, gw_now_us(loop->clock));
+    link->is_down = false;
+}
+
+/* ---- who goes next --------------------------------------------------------------------------------- */
+
+static size_t pick_device(struct gw_bus_loop *loop, int64_t now_us)
+{
+    for (size_t i = 0; i < loop->n_devices; i++) {
+        struct gw_bus_device *dev = &loop->devices[i];
+
+        if (gw_bus_cycle_is_due(dev, now_us))
+            gw_bus_cycle_begin(loop, dev, now_us);
+        loop->contenders[i] = (struct gw_contender){
+            .deadline_us = dev->deadline_us,
+            .served_us = dev->served_us,
+            .is_ready = dev->is_cycling && dev->hold_until_us <= now_us,
+        };
+    }
+    return gw_schedule_pick(loop->contenders, loop->n_devices, now_us, &loop->last_was_late);
+}
+
+static int64_t next_wake_us(const struct gw_bus_loop *loop)
+{
+    int64_t next_us = INT64_MAX;
+
+    for (size_t i = 0; i < loop->n_devices; i++) {
+        int64_t wake_us = gw_bus_cycle_wake_us(&loop->devices[i]);
+
+        if (wake_us < next_us)
+            next_us = wake_us;
+    }
+    return next_us;
+}
+
+static void update_stats(struct gw_bus_loop *loop)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < loop->n_devices; i++)
+        n += loop->devices[i].health.state != GW_HEALTH_OFFLINE;
+    loop->stats.n_devices_online = n;
+    loop->stats.is_open = loop->link.is_open && !loop->link.is_down;
+}
+
+int64_t gw_bus_loop_step(struct gw_bus_loop *loop)
+{
+    int64_t now_us = gw_now_us(loop->clock);
+    const char *reason;
+
+    if (!loop->link.is_open) {
+        if (now_us < loop->link.reopen_us)
+            return loop->link.reopen_us;
+        open_link(loop);
+        update_stats(loop);
+        return loop->link.is_open ? 0 : loop->link.reopen_us;
+    }
+    size_t next = pick_device(loop, now_us);
+    if (next == SIZE_MAX)
+        return next_wake_us(loop);
+    if (gw_bus_cycle_run(loop, &loop->devices[next], &reason) == GW_OK)
+        on_link_good(loop);
+    else
+        on_link_lost(loop, reason);
+    update_stats(loop);
+    return 0;
+}

@@ -1,0 +1,134 @@
+/* bus_plan: plans of a device remembered per set of groups, and its stack of requests to run.
+ * Allocates only when a plan is larger than all before it in its place; in steady state never. */
+#include "gateway/bus_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t list_due(struct gw_bus_loop *loop, const struct gw_bus_device *dev, uint64_t groups)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < dev->conf->n_points; i++) {
+        const struct gw_bus_point *point = &dev->points[i];
+
+        if (point->group != GW_SCHEDULE_NO_GROUP && groups >> point->group & 1 &&
+            !point->block.is_blocked)
+            loop->due[n++] = (uint16_t)i;
+    }
+    return n;
+}
+
+static bool reserve(struct gw_plan *plan, const struct gw_plan *like)
+{
+    if (plan->max_requests < like->n_requests) {
+        struct gw_request *requests = realloc(plan->requests, like->n_requests * sizeof *requests);
+
+        if (!requests)
+            return false;
+        plan->requests = requests;
+        plan->max_requests = like->n_requests;
+    }
+    if (plan->max_members < like->n_members) {
+        uint16_t *members = realloc(plan->members, like->n_members * sizeof *members);
+
+        if (!members)
+            return false;
+        plan->members = members;
+        plan->max_members = like->n_members;
+    }
+    return true;
+}
+
+static struct gw_bus_plan *least_recently_used(struct gw_bus_device *dev)
+{
+    struct gw_bus_plan *oldest = &dev->plans[0];
+
+    for (size_t i = 0; i < GW_BUS_PLANS_MAX; i++) {
+        if (dev->plans[i].epoch != dev->epoch)
+            return &dev->plans[i];
+        if (dev->n_plans_used - dev->plans[i].used > dev->n_plans_used - oldest->used)
+            oldest = &dev->plans[i];
+    }
+    return oldest;
+}
+
+static enum gw_err make_plan(struct gw_bus_loop *loop, struct gw_bus_device *dev, uint64_t groups,
+                             struct gw_bus_plan *entry)
+{
+    size_t n = list_due(loop, dev, groups);
+
+    entry->epoch = 0;
+    loop->scratch.n_requests = loop->scratch.n_members = 0;
+    if (n > 0) {
+        enum gw_err err = gw_driver_plan(loop->driver, dev->device, loop->due, n, &loop->scratch);
+
+        if (err != GW_OK)
+            return err;
+    }
+    if (!reserve(&entry->plan, &loop->scratch))
+        return GW_E_NOMEM;
+    entry->plan.n_requests = loop->scratch.n_requests;
+    entry->plan.n_members = loop->scratch.n_members;
+    if (n > 0) {
+        memcpy(entry->plan.requests, loop->scratch.requests,
+               loop->scratch.n_requests * sizeof *entry->plan.requests);
+        memcpy(entry->plan.members, loop->scratch.members,
+               loop->scratch.n_members * sizeof *entry->plan.members);
+    }
+    entry->groups = groups;
+    entry->epoch = dev->epoch;
+    return GW_OK;
+}
+
+const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                                      uint64_t groups, enum gw_err *ret_err)
+{
+    struct gw_bus_plan *entry = NULL;
+
+    *ret_err = GW_OK;
+    for (size_t i = 0; i < GW_BUS_PLANS_MAX && !entry; i++)
+        if (dev->plans[i].epoch == dev->epoch && dev->plans[i].groups == groups)
+            entry = &dev->plans[i];
+    if (!entry) {
+        entry = least_recently_used(dev);
+        *ret_err = make_plan(loop, dev, groups, entry);
+        if (*ret_err != GW_OK)
+            return NULL;
+    }
+    entry->used = ++dev->n_plans_used;
+    return entry->plan.n_requests > 0 ? &entry->plan : NULL;
+}
+
+void gw_bus_plans_done(struct gw_bus_device *dev)
+{
+    for (size_t i = 0; i < GW_BUS_PLANS_MAX; i++)
+        gw_plan_done(&dev->plans[i].plan);
+}
+
+bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
+                      const uint16_t *members)
+{
+    if (work->n_requests == work->max_requests ||
+        work->max_members - work->n_members < request->n_members)
+        return false;
+    struct gw_request *top = &work->requests[work->n_requests++];
+    *top = *request;
+    top->first_member = (uint16_t)work->n_members;
+    memcpy(&work->members[work->n_members], members, request->n_members * sizeof *members);
+    work->n_members += request->n_members;
+    return true;
+}
+
+void gw_bus_work_pop(struct gw_plan *work)
+{
+    work->n_requests--;
+    work->n_members = work->requests[work->n_requests].first_member;
+}
+
+bool gw_bus_work_is_same(const struct gw_request *a, const uint16_t *a_members,
+                         const struct gw_request *b, const uint16_t *b_members)
+{
+    return a->n_members == b->n_members && memcmp(a->priv, b->priv, sizeof a->priv) == 0 &&
+           memcmp(a_members, b_members, a->n_members * sizeof *a_members) == 0;
+}

@@ -1,0 +1,146 @@
+/* bus_readings: keeps the latest reading of every point and turns those worth it into messages for the outbox.
+ * What goes wrong here stays with the one message: it is counted, told once, and the others go on. */
+#include "gateway/bus_run.h"
+
+#include <string.h>
+
+#include "gateway/log.h"
+#include "gateway/payload.h"
+
+static void make_bad(struct gw_reading *reading, const char *reason)
+{
+    reading->quality = GW_BAD;
+    reading->reason = reason;
+    reading->value = (struct gw_value){.kind = GW_NONE};
+    reading->enum_name = NULL;
+}
+
+/* Text is borrowed from the driver until its next exchange: the point keeps a copy. */
+static void keep(const struct gw_bus_point *point, struct gw_reading *kept,
+                 const struct gw_reading *reading)
+{
+    *kept = *reading;
+    if (reading->value.kind != GW_TEXT)
+        return;
+    if (!point->text || reading->value.text.len > GW_BUS_TEXT_MAX) {
+        make_bad(kept, "text_too_long");
+        return;
+    }
+    memcpy(point->text, reading->value.text.p, reading->value.text.len);
+    kept->value.text.p = point->text;
+}
+
+/* Has just this been published already? A bad reading that could not be handed over was not. */
+static bool was_told(const struct gw_bus_point *point, const struct gw_reading *kept,
+                     const char *reason)
+{
+    return kept->quality == GW_BAD && kept->reason && strcmp(kept->reason, reason) == 0 &&
+           point->filter.has_last && !point->filter.last_was_good;
+}
+
+static void tell_too_large(struct gw_bus_loop *loop, const struct gw_bus_device *dev,
+                           const char *point_name, bool *is_told)
+{
+    loop->stats.n_too_large++;
+    if (!*is_told)
+        gw_log(GW_LOG_WARN, dev->label, "the payload of %s is larger than %zu bytes, dropping it",
+               point_name, loop->payload_size);
+    *is_told = true;
+}
+
+static bool put(struct gw_bus_loop *loop, const struct gw_publish *publish, size_t payload_len,
+                int64_t acquired_wall_ms)
+{
+    const struct gw_message message = {
+        .topic = publish->topic,
+        .payload = loop->payload,
+        .payload_len = payload_len,
+        .qos = publish->qos,
+        .retain = publish->retain,
+        .acquired_wall_ms = acquired_wall_ms,
+    };
+
+    /* Drops are counted by the outbox and told by the supervisor, once for all buses. */
+    return loop->outbox->ops->put(loop->outbox, &message) == GW_OK;
+}
+
+static void publish_point(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                          int64_t now_us)
+{
+    const struct gw_point_conf *conf = &dev->conf->points[index];
+    struct gw_bus_point *point = &dev->points[index];
+    const struct gw_reading *reading = &dev->readings[index];
+    size_t len;
+
+    if (gw_payload_point(&conf->publish, &conf->map, reading, loop->payload, loop->payload_size,
+                         &len) != GW_OK) {
+        tell_too_large(loop, dev, conf->name, &point->is_too_large);
+        return;
+    }
+    if (put(loop, &conf->publish, len, reading->acquired_wall_ms))
+        gw_filter_published(&point->filter, reading, now_us);
+}
+
+void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                   const struct gw_reading *reading, bool once)
+{
+    const struct gw_publish *publish = &dev->conf->points[index].publish;
+    struct gw_bus_point *point = &dev->points[index];
+    struct gw_reading *kept = &dev->readings[index];
+    bool is_repeat = once && reading->quality == GW_BAD && was_told(point, kept, reading->reason);
+    int64_t now_us = gw_now_us(loop->clock);
+
+    point->cycle = dev->cycle;
+    keep(point, kept, reading);
+    if (kept->quality == GW_GOOD)
+        loop->stats.n_readings++;
+    else
+        loop->stats.n_bad_readings++;
+    if (is_repeat || !gw_filter_wants(publish, &point->filter, kept, now_us))
+        return;
+    if (publish->per == GW_PER_DEVICE)
+        dev->wants_message = true;
+    else
+        publish_point(loop, dev, index, now_us);
+}
+
+void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                       const char *reason)
+{
+    const struct gw_reading reading = {
+        .quality = GW_BAD,
+        .reason = reason,
+        .acquired_wall_ms = gw_wall_ms(loop->clock),
+    };
+
+    gw_bus_settle(loop, dev, index, &reading, true);
+}
+
+static bool is_in_message(const struct gw_bus_device *dev, size_t index)
+{
+    return dev->conf->points[index].publish.per == GW_PER_DEVICE &&
+           dev->points[index].group != GW_SCHEDULE_NO_GROUP;
+}
+
+void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
+{
+    int64_t newest_wall_ms = 0;
+    size_t len;
+
+    if (!dev->wants_message)
+        return;
+    dev->wants_message = false;
+    if (gw_payload_device(dev->conf, dev->readings, loop->payload, loop->payload_size, &len) !=
+        GW_OK) {
+        tell_too_large(loop, dev, "the device", &dev->is_too_large);
+        return;
+    }
+    for (size_t i = 0; i < dev->conf->n_points; i++)
+        if (is_in_message(dev, i) && dev->readings[i].acquired_wall_ms > newest_wall_ms)
+            newest_wall_ms = dev->readings[i].acquired_wall_ms;
+    if (!put(loop, &dev->conf->publish, len, newest_wall_ms))
+        return;
+    for (size_t i = 0; i < dev->conf->n_points; i++)
+        if (is_in_message(dev, i))
+            gw_filter_published(&dev->points[i].filter, &dev->readings[i], now_us);
+}

@@ -1,0 +1,181 @@
+/* bus_run: the insides of a running bus, shared by the bus_*.c files only.
+ * The loop is single-stepped by whoever owns it: the thread of bus.c, or a test with a clock turned by hand. */
+#ifndef GW_BUS_RUN_H
+#define GW_BUS_RUN_H
+
+#include "gateway/bus.h"
+#include "gateway/driver_bus.h"
+#include "gateway/health.h"
+#include "gateway/mapping.h"
+#include "gateway/schedule.h"
+
+enum {
+    GW_BUS_TEXT_MAX = 1024, /* bytes of a text value that are kept */
+    GW_BUS_PLANS_MAX =
+        16, /* remembered per device, one for each set of groups that is due together */
+    GW_BUS_LABEL_MAX = 160,
+};
+
+struct gw_bus_point {
+    struct gw_point_state filter;
+    struct gw_block block;
+    char *
+        text; /* GW_BUS_TEXT_MAX bytes that its reading points into; NULL for a point without text */
+    uint32_t cycle; /* of the device, in which it was settled last */
+    uint8_t group;
+    bool is_refused;   /* since it was last read */
+    bool is_new;       /* is_refused changed and nobody was told yet */
+    bool is_too_large; /* its last payload did not fit; told */
+};
+
+struct gw_bus_plan {
+    uint64_t groups;
+    uint32_t epoch; /* of the device when it was made; an older one is void. 0: never made */
+    uint32_t used;
+    struct gw_plan plan;
+};
+
+/* A request still to be run; its members are work_members[first_member ..) of the device. */
+struct gw_bus_device {
+    const struct gw_device_conf *conf;
+    struct gw_device *device;
+    char label[GW_BUS_LABEL_MAX]; /* "boiler (rs485-1)" */
+    struct gw_bus_point *points;
+    struct gw_reading *readings; /* the latest of each point */
+
+    struct gw_schedule schedule;
+    bool is_wanted_now;   /* poll everything at once, whatever is due */
+    uint64_t lost_groups; /* whose last poll failed: read with the next cycle */
+    uint64_t n_lost;      /* polls that failed since the last answer */
+
+    struct gw_health health;
+    struct gw_health_limits limits;
+    const char *down_reason; /* why it is offline; NULL while it is not */
+
+    /* The cycle that is running. */
+    bool is_cycling;
+    uint32_t cycle;
+    uint64_t cycle_groups;
+    uint64_t cycle_polls;
+    int64_t deadline_us, served_us, hold_until_us;
+    const struct gw_plan *plan;
+    size_t next_request;
+    struct gw_plan work; /* a stack: the last request is run next */
+    unsigned n_busy;     /* answers in a row */
+    size_t n_refusals;
+
+    /* The request that failed is asked first next time: a late answer to it is then the right one. */
+    struct gw_plan failed; /* one request, or none */
+    bool is_failed_pending;
+    bool is_failed_in_cycle; /* the running cycle began with it */
+
+    struct gw_bus_plan plans[GW_BUS_PLANS_MAX];
+    uint32_t epoch; /* grows when points are blocked or the driver has learned a hole */
+    uint32_t n_plans_used;
+    int64_t forget_us; /* when to let the driver forget what was refused; 0: nothing was */
+    bool has_news;     /* some point is_new */
+    bool has_bad_plan; /* told */
+    bool wants_message;
+    bool is_too_large;
+};
+
+struct gw_bus_link {
+    bool is_open;
+    bool is_proven; /* an exchange worked, or at least did not lose the link */
+    bool is_down;   /* told, and the points are bad */
+    int64_t reopen_us;
+    int64_t pause_us;
+    int64_t down_since_us;
+    uint64_t n_lost;
+    uint32_t told[4]; /* hashes of the causes that were logged while it is down */
+    size_t n_told;
+};
+
+struct gw_bus_loop {
+    const struct gw_bus_conf *conf;
+    const struct gw_driver *driver;
+    struct gw_outbox *outbox;
+    const struct gw_clock *clock;
+    struct gw_host host;
+    struct gw_bus *bus;
+    struct gw_bus_device *devices;
+    size_t n_devices;
+    struct gw_contender *contenders;
+    bool last_was_late;
+
+    struct gw_bus_link link;
+    int64_t reopen_min_us, reopen_max_us;
+    uint64_t random;
+
+    struct gw_plan scratch; /* room for the largest device */
+    uint16_t *due;
+    struct gw_result *results;
+    char *payload;
+    size_t payload_size;
+
+    struct gw_bus_stats stats;
+};
+
+/* bus_loop.c: the link, and who goes next. */
+
+/* Makes a loop; nothing is opened. wake_fd goes to the driver (-1: none).
+ * Errors: GW_E_NOMEM; what gw_driver_bus_new says. Owns: conf, outbox and clock are borrowed. */
+GW_MUST_CHECK enum gw_err gw_bus_loop_new(const struct gw_bus_conf *conf, struct gw_outbox *outbox,
+                                          const struct gw_clock *clock, size_t max_payload,
+                                          int wake_fd, struct gw_bus_loop **ret_loop);
+/* Closes the link and frees. Takes NULL. */
+void gw_bus_loop_free(struct gw_bus_loop *loop);
+void gw_bus_loop_close(struct gw_bus_loop *loop);
+/* Does one thing, which may block: opens the link or runs one request. Returns when it wants to be called again
+ * (monotonic; in the past: at once). */
+int64_t gw_bus_loop_step(struct gw_bus_loop *loop);
+
+/* bus_cycle.c: the poll cycle of a device. */
+
+bool gw_bus_cycle_is_due(const struct gw_bus_device *dev, int64_t now_us);
+void gw_bus_cycle_begin(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us);
+/* When a device that is idle or held wants to be looked at again. */
+int64_t gw_bus_cycle_wake_us(const struct gw_bus_device *dev);
+/* Runs the next request of the cycle. GW_E_LINK: the link is gone, the request is still to be done;
+ * *ret_reason says why. */
+GW_MUST_CHECK enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                                           const char **ret_reason);
+/* The link is down: ends the cycle, makes all points bad. */
+void gw_bus_cycle_abort(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
+                        int64_t now_us);
+
+/* bus_plan.c: plans remembered, and the stack of requests. */
+
+/* Gives the plan of what is due in the given groups, not counting blocked points. NULL with *ret_err GW_OK: nothing is. */
+const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                                      uint64_t groups, enum gw_err *ret_err);
+void gw_bus_plans_done(struct gw_bus_device *dev);
+/* Puts a request on top. False when there is no room. */
+GW_MUST_CHECK bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
+                                    const uint16_t *members);
+void gw_bus_work_pop(struct gw_plan *work);
+bool gw_bus_work_is_same(const struct gw_request *a, const uint16_t *a_members,
+                         const struct gw_request *b, const uint16_t *b_members);
+
+/* bus_readings.c: readings to messages. */
+
+/* Keeps a reading of a point and publishes it if it is worth it.
+ * once: a bad reading that says what was published already is not published again. */
+void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t point,
+                   const struct gw_reading *reading, bool once);
+/* The same with a bad reading. */
+void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t point,
+                       const char *reason);
+/* Publishes the device's message if one of its points asked for it. */
+void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us);
+
+/* bus_tell.c: what is said in the log. */
+
+void gw_bus_tell_offline(const struct gw_bus_device *dev, int64_t now_us);
+void gw_bus_tell_online(const struct gw_bus_device *dev, int64_t failing_since_us, int64_t now_us);
+void gw_bus_tell_points(struct gw_bus_device *dev);
+void gw_bus_tell_bad_plan(const struct gw_bus_device *dev, enum gw_err err);
+void gw_bus_tell_link_down(struct gw_bus_loop *loop, const char *cause);
+void gw_bus_tell_link_up(const struct gw_bus_loop *loop, int64_t now_us);
+
+#endif
