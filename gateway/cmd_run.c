@@ -1,0 +1,134 @@
+/* cmd_run: `field2mqtt run`: the gateway itself. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "gateway/cmd.h"
+#include "gateway/log.h"
+#include "gateway/supervisor.h"
+
+enum { ADDRESS_TEXT = 512 };
+
+struct options {
+    struct gw_cmd_paths paths;
+    enum gw_log_level log_level;
+    char *simulated_dir; /* NULL: the real hardware */
+    int port_offset;
+};
+
+static bool parse_log_level(const char *word, enum gw_log_level *ret_level)
+{
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(word, words[i]) == 0) {
+            *ret_level = (enum gw_log_level)i;
+            return true;
+        }
+    return false;
+}
+
+/* Takes apart "DIR[,PORT_OFFSET]" in place. */
+static bool parse_simulated(char *text, struct options *options)
+{
+    char *comma = strrchr(text, ',');
+
+    options->simulated_dir = text;
+    options->port_offset = 0;
+    if (comma) {
+        char *end;
+        long offset;
+
+        errno = 0;
+        offset = strtol(comma + 1, &end, 10);
+        if (errno || end == comma + 1 || *end || offset < 0 || offset > 65535)
+            return false;
+        options->port_offset = (int)offset;
+        *comma = '\0';
+    }
+    return text[0] != '\0';
+}
+
+/* Returns GW_EXIT_OK, or the exit code after a word about what is wrong. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+    gw_cmd_paths_init(&options->paths);
+    for (int i = 1; i < argc; i++) {
+        int taken = gw_cmd_paths_take(&options->paths, argc, argv, &i);
+        const char *name = argv[i];
+
+        if (taken > 0)
+            continue;
+        bool is_log = strcmp(name, "--log-level") == 0;
+        bool is_simulated = strcmp(name, "--simulated") == 0;
+        if (taken == 0 && !is_log && !is_simulated)
+            return gw_cmd_usage(&gw_cmd_run, "unknown option %s", name);
+        if (taken < 0 || ++i == argc)
+            return gw_cmd_usage(&gw_cmd_run, "%s needs an argument", name);
+        if (is_log && !parse_log_level(argv[i], &options->log_level))
+            return gw_cmd_usage(&gw_cmd_run, "log level %s is not error, warning, info or debug",
+                                argv[i]);
+        if (is_simulated && !parse_simulated(argv[i], options))
+            return gw_cmd_usage(&gw_cmd_run, "%s is not DIR or DIR,PORT_OFFSET (0-65535)", argv[i]);
+    }
+    return GW_EXIT_OK;
+}
+
+/* Points every bus at where `field2mqtt simulate` serves it. The texts live as long as *ret_texts. */
+static int redirect_buses(struct gw_config *config, const struct options *options, char **ret_texts)
+{
+    char *texts = calloc(config->n_buses + 1, ADDRESS_TEXT);
+
+    *ret_texts = texts;
+    if (!texts)
+        return GW_EXIT_FAILED;
+    for (size_t i = 0; i < config->n_buses; i++) {
+        struct gw_bus_conf *bus = &config->buses[i];
+        const struct gw_sim_place place = {
+            .dir = options->simulated_dir,
+            .port_offset = options->port_offset,
+            .bus_index = i,
+        };
+
+        if (!bus->driver->redirect ||
+            bus->driver->redirect(bus->driver_conf, bus->name, &place, texts + i * ADDRESS_TEXT,
+                                  ADDRESS_TEXT) != GW_OK) {
+            fprintf(stderr, "field2mqtt run: bus %s cannot be simulated by driver %s\n", bus->name,
+                    bus->driver->name);
+            return GW_EXIT_FAILED;
+        }
+    }
+    return GW_EXIT_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    struct options options = {.log_level = GW_LOG_INFO};
+    struct gw_plugins *plugins;
+    struct gw_config *config;
+    char *texts = NULL;
+    int code = parse_options(argc, argv, &options);
+
+    if (code == GW_EXIT_OK)
+        code = gw_cmd_load(&options.paths, &plugins, &config);
+    if (code != GW_EXIT_OK)
+        return code;
+    gw_log_init(options.log_level);
+    if (options.simulated_dir)
+        code = redirect_buses(config, &options, &texts);
+    if (code == GW_EXIT_OK)
+        code = gw_supervisor_run(config, GW_VERSION) == GW_OK ? GW_EXIT_OK : GW_EXIT_FAILED;
+    gw_config_free(config);
+    gw_plugins_free(plugins);
+    free(texts);
+    return code;
+}
+
+const struct gw_verb gw_cmd_run = {
+    .name = "run",
+    .usage = "run [--log-level L] [--simulated DIR[,PORT_OFFSET]] -c FILE",
+    .summary = "poll the devices and publish what they say",
+    .run = run,
+};
