@@ -285,9 +285,11 @@ static struct gw_reading any_reading(struct test_random *random, char text[32])
     if (value.kind == GW_TEXT) {
         size_t len = test_random_below(random, 32);
 
-        for (size_t i = 0; i < len; i++) /* half of it likely UTF-8, all bytes possible */
-            text[i] = (char)(test_random_below(random, 2) ? test_random_next(random)
-                                                          : "\xC3\xA9\"\\ a\n\xE2"[i % 8]);
+        for (size_t i = 0; i < len; i++) { /* half of it likely UTF-8, all bytes possible */
+            text[i] = (char)test_random_next(random);
+            if (test_random_below(random, 2))
+                text[i] = "\xC3\xA9\"\\ a\n\xE2"[i % 8];
+        }
         reading.value.text.p = text;
         reading.value.text.len = len;
     } else if (value.kind == GW_BOOL) {
