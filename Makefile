@@ -17,7 +17,7 @@ $(error VARIANT=$(VARIANT) is unknown: debug, release, asan, tsan or coverage)
 endif
 
 pkg      = $(shell pkg-config $(1) 2>/dev/null)
-CPPFLAGS += -I. -D_GNU_SOURCE -MMD -MP
+CPPFLAGS += -I. -I$(B)/include -D_GNU_SOURCE -MMD -MP
 CFLAGS   += -std=c11 -g -fPIC -pthread -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR) $(CFLAGS_$(VARIANT))
 LDFLAGS  += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(VARIANT))) $(LDFLAGS_$(VARIANT))
@@ -37,7 +37,7 @@ header    := $(B)/include/field2mqtt/driver.h
 
 all: $(exe) $(plugins) $(header)
 
-$(B)/%.o: %.c Makefile
+$(B)/%.o: %.c Makefile | $(header)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/drivers/%.o: CFLAGS += -fvisibility=hidden
@@ -117,7 +117,7 @@ demo: deps
 # ---- Checks that need no run ---------------------------------------------------------------------------
 
 sources := $(wildcard gateway/*.[ch] drivers/*/*.[ch] tests/*/*.[ch])
-lint:
+lint: $(header)
 	@status=0; for check in tests/lint/*.sh; do \
 	    echo "== $$check"; $$check || { echo "FAILED  $$check"; status=1; }; \
 	done; exit $$status

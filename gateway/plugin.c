@@ -367,7 +367,7 @@ static int compare_names(const void *a, const void *b)
 size_t gw_plugins_names(void *plugins, const char **names, size_t max)
 {
     const struct gw_plugins *all = plugins;
-    const char *sorted[DRIVERS_MAX];
+    const char *sorted[DRIVERS_MAX] = {NULL};
     size_t n = all->n_drivers < max ? all->n_drivers : max;
 
     for (size_t i = 0; i < all->n_drivers; i++)

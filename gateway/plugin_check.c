@@ -26,7 +26,7 @@ struct fault {
     char *buf;
     size_t size;
     const struct gw_driver *driver;
-    const struct table *table;
+    struct table table; /* which is looked at */
     const struct gw_key *key;
 };
 
@@ -43,7 +43,7 @@ static bool say(const struct fault *fault, const char *fmt, ...)
     va_end(args);
     if (fault->key)
         snprintf(fault->buf, fault->size, "driver \"%.32s\": %s key \"%.32s\" %s",
-                 fault->driver->name, fault->table->name, fault->key->name, text);
+                 fault->driver->name, fault->table.name, fault->key->name, text);
     else
         snprintf(fault->buf, fault->size, "driver \"%.32s\" %s", fault->driver->name, text);
     return false;
@@ -76,7 +76,7 @@ static const struct {
 
 static bool check_field(const struct fault *fault, const struct gw_key *key)
 {
-    size_t size = fields[key->type].size, end = fault->table->conf_size;
+    size_t size = fields[key->type].size, end = fault->table.conf_size;
 
     if (key->offset > end || size > end - key->offset)
         return say(fault, "lies outside its struct: offset %zu, %zu bytes, of %zu", key->offset,
@@ -157,7 +157,7 @@ static bool check_parsed_default(const struct fault *fault, const struct gw_key 
         max_align_t align;
     } field;
 
-    if (fault->table->conf_size > sizeof field)
+    if (fault->table.conf_size > sizeof field)
         return true;
     memset(&field, 0, sizeof field);
     if (key->parse(key->def, field.bytes + key->offset, &diag) == GW_OK)
@@ -249,7 +249,7 @@ static const struct gw_key *find_key(const struct gw_key *keys, const char *name
 
 static bool check_table(struct fault *fault, const struct table *table)
 {
-    fault->table = table;
+    fault->table = *table;
     fault->key = NULL;
     if (!table->keys)
         return say(fault, "has no %s_keys", table->name);
@@ -267,7 +267,7 @@ static bool check_table(struct fault *fault, const struct table *table)
 static bool check_inherited(struct fault *fault, const struct table *inner,
                             const struct table *outer)
 {
-    fault->table = inner;
+    fault->table = *inner;
     for (const struct gw_key *key = inner->keys; key->name; key++) {
         fault->key = key;
         if (key->flags & GW_INHERIT && find_key(outer->keys, key->name, NULL))
