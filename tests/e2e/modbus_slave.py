@@ -5,6 +5,7 @@ Registers can be set and read by the test at any time; requests are recorded; si
 with any exception code; a unit can be silent or slow; a host can accept and never answer.
 """
 import os
+import random
 import select
 import socket
 import struct
@@ -17,6 +18,7 @@ from pymodbus.factory import ServerDecoder
 from pymodbus.framer.rtu_framer import ModbusRtuFramer
 from pymodbus.framer.socket_framer import ModbusSocketFramer
 from pymodbus.pdu import ExceptionResponse
+from pymodbus.utilities import computeCRC
 
 Request = namedtuple("Request", "time unit function address count")
 
@@ -24,6 +26,63 @@ AREA_OF_FUNCTION = {
     1: "coil", 2: "discrete", 3: "holding", 4: "input",
     5: "coil", 6: "holding", 15: "coil", 16: "holding", 22: "holding", 23: "holding",
 }
+
+
+class Faults:
+    """Spoils a share of the answers, in all the ways that lines and cheap devices do. Reproducible by its seed."""
+
+    RTU = ("drop", "late", "truncated", "bad_crc", "wrong_unit", "garbage_before", "echo", "exception", "busy", "trailing")
+    TCP = ("drop", "late", "truncated", "wrong_transaction", "wrong_unit", "garbage", "close", "exception", "busy")
+
+    def __init__(self, share, late_s, seed):
+        self.share, self.late_s, self.random = share, late_s, random.Random(seed)
+        self.counts = {}
+
+    def draw(self, kinds):
+        if self.random.random() >= self.share:
+            return None
+        kind = self.random.choice(kinds)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        return kind
+
+    def apply(self, kind, request, frame, send):
+        """Sends what comes over the wire instead of the right frame."""
+        if kind == "late":
+            timer = threading.Timer(self.random.uniform(0.5, 2.5) * self.late_s, lambda: _quietly(send, frame))
+            timer.daemon = True
+            timer.start()
+        elif kind == "truncated":
+            send(frame[:self.random.randrange(1, len(frame))])
+        elif kind == "bad_crc":
+            send(frame[:-1] + bytes([frame[-1] ^ 0x40]))
+        elif kind == "wrong_unit":
+            send(self._with_unit(frame))
+        elif kind == "wrong_transaction":
+            send(bytes([frame[0] ^ 0x55]) + frame[1:])
+        elif kind == "garbage":
+            send(bytes(self.random.randrange(256) for _ in range(self.random.randrange(1, 40))))
+        elif kind == "garbage_before":
+            send(b"\xff\x00" + frame)
+        elif kind == "echo":
+            send(request + frame)
+        elif kind == "trailing":
+            send(frame + b"\x00\xff")
+        elif kind == "close":
+            raise ConnectionError("closed by the test")
+
+    @staticmethod
+    def _with_unit(frame):
+        if frame[2:4] == b"\0\0" and struct.unpack(">H", frame[4:6])[0] == len(frame) - 6:
+            return frame[:6] + bytes([frame[6] ^ 3]) + frame[7:]
+        body = bytes([frame[0] ^ 3]) + frame[1:-2]
+        return body + struct.pack(">H", computeCRC(body))
+
+
+def _quietly(send, frame):
+    try:
+        send(frame)
+    except OSError:
+        pass
 
 
 class Unit:
@@ -76,6 +135,7 @@ class Slave:
         self.units = {}
         self.requests = []
         self.answer = True  # False: listens and never says a word
+        self.faults = None  # a Faults
         self._stopping = threading.Event()
         self._threads = []
 
@@ -114,6 +174,10 @@ class Slave:
                     return
                 area = AREA_OF_FUNCTION.get(request.function_code)
                 codes = [unit.refused[area, a] for a in range(address, address + count) if (area, a) in unit.refused]
+                fault = self.faults and self.faults.draw(
+                    Faults.TCP if self._framer_class is ModbusSocketFramer else Faults.RTU)
+                if fault in ("exception", "busy"):
+                    codes = [4 if fault == "exception" else 6]
                 if codes:
                     response = ExceptionResponse(request.function_code, codes[0])
                 else:
@@ -124,7 +188,11 @@ class Slave:
             response.protocol_id = request.protocol_id
             if delay_s:
                 self._stopping.wait(delay_s)
-            send(framer.buildPacket(response))
+            frame = framer.buildPacket(response)
+            if fault and not codes:
+                self.faults.apply(fault, data, frame, send)
+            else:
+                send(frame)
 
         framer.processIncomingPacket(data, answer, unit=list(range(256)), single=True)
 
