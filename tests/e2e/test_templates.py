@@ -1,5 +1,6 @@
 """Every device template loads, and says what the maker's register map says."""
 import json
+import re
 import subprocess
 
 import pytest
@@ -92,3 +93,24 @@ def test_shipped_configuration_is_without_mistake(file, monkeypatch):
     result = check(path)
 
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def examples():
+    """The whole configurations that the manual shows."""
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for n, text in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)):
+            if "gateway:" in text and "buses:" in text:
+                yield pytest.param(text, id=f"{page.stem}-{n}")
+
+
+@pytest.mark.parametrize("text", examples())
+def test_examples_of_the_manual_are_without_mistake(text, tmp_path):
+    result = check(write_config(tmp_path, text))
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_links_of_the_manual_lead_somewhere():
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
