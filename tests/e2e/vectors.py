@@ -158,8 +158,23 @@ for i, (a, b) in enumerate([((1.05, "0.95"), (-1.05, "-0.95")), ((0.97, "0.97"),
 
 # ---- texts ----
 add("string", "string[4]", (words(b"PUMP-7\0\0"), Exactly("PUMP-7")), (words(b"ABC     "), Exactly("ABC")))
-add("string_swapped", "string[2]", ([0x4241, 0x0043], Exactly("ABC")), ([0x4544, 0x4746], Exactly("DEFG")), string_order="BADC")
+add("string_swapped", "string[2]", ([0x4241, 0x0043], Exactly("ABC")), ([0x4544, 0x4746], Exactly("DEFG")), string_order="BA")
+add("string_low", "string_low[4]", ([0x41, 0x42, 0x43, 0], Exactly("ABC")), ([0x5A, 0, 0, 0], Exactly("Z")))
+add("string_high", "string_high[3]", ([0x4100, 0x4200, 0], Exactly("AB")), ([0x5800, 0x5900, 0x5A00], Exactly("XYZ")))
+add("string_utf8", "string[4]", (words("20 °C\0\0".encode()), Exactly("20 °C")), (words(b"A\"B\\C\0\0\0"), Exactly('A"B\\C')))
 add("raw", "raw[2]", ([0xDEAD, 0xBEEF], Exactly("deadbeef")), ([0x0012, 0x3456], Exactly("00123456")))
+
+# ---- addresses, times, versions (Schneider IEC 870-5-4 unit table; aggsoft PM5xxx map; Deye; SunSpec) ----
+add("ipv4", "ipv4", ([0xC0A8, 0x0132], Exactly("192.168.1.50")), ([0x0A00, 0x00FF], Exactly("10.0.0.255")))
+add("ipv6", "ipv6", ([0x2001, 0x0DB8, 0, 0, 0, 0, 0, 1], Exactly("2001:db8::1")), ([0xFE80, 0, 0, 0, 1, 2, 3, 4], Exactly("fe80::1:2:3:4")))
+add("eui48", "eui48", ([0, 0x0011, 0x2233, 0x4455], Exactly("00:11:22:33:44:55")), ([0, 0x9899, 0x0102, 0x0304], Exactly("98:99:01:02:03:04")))
+add("iec870", "datetime_iec870_4", ([0x001A, 0x0B18, 0x0A05, 0x3039], Exactly("2026-11-24T10:05:12.345")), ([0x001A, 0x0D18, 0x0A05, 0], Bad("bad_time")))
+add("datetime_words4", "datetime_words4", ([2026, 0x0B18, 0x0A05, 12345], Exactly("2026-11-24T10:05:12.345")),
+    ([2024, 0x021D, 0x173B, 59999], Exactly("2024-02-29T23:59:59.999")))
+add("datetime_bytes", "datetime_bytes", ([0x1A0B, 0x180A, 0x050C], Exactly("2026-11-24T10:05:12")), ([0x1902, 0x1D00, 0], Bad("bad_time")))
+add("unix", "unix", ([0x6B05, 0x6158], Exactly("2026-11-24T10:05:12Z")), ([0, 0], Exactly("1970-01-01T00:00:00Z")))
+add("hhmm", "hhmm", ([2200], Exactly("22:00")), ([400], Exactly("04:00")))
+add("version_nibbles", "version_nibbles", ([0x1234], Exactly("1.2.3.4")), ([0x0A01], Exactly("0.10.0.1")))
 
 # ---- scale, offset, decimals ----
 add("scale", "uint16", ([2301], Exactly(Decimal("230.1"))), ([65535], Exactly(Decimal("6553.5"))), scale=0.1, unit="V")
