@@ -11,9 +11,10 @@ CFLAGS_release  := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clas
 CFLAGS_asan     := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan     := -O1 -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS_coverage := -O0 --coverage
+CFLAGS_fuzz     := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(origin CFLAGS_$(VARIANT)),undefined)
-$(error VARIANT=$(VARIANT) is unknown: debug, release, asan, tsan or coverage)
+$(error VARIANT=$(VARIANT) is unknown: debug, release, asan, tsan, coverage or fuzz)
 endif
 
 pkg      = $(shell pkg-config $(1) 2>/dev/null)
@@ -94,14 +95,13 @@ e2e: all
 
 # Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan.
 FUZZ_SECONDS ?= 20
-fuzz := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-build/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h gateway/*.[ch] drivers/*/*.[ch])
-	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -MF $@.d -std=c11 $(FUZZ_FLAGS) -o $@ $< $(core_src) $(wildcard drivers/modbus/*.c) \
-	    $(LIBS_modbus) $(LIBS) -pthread
-fuzz-smoke: $(fuzz)
-	@tests/fuzz/smoke $(FUZZ_SECONDS) $(fuzz)
+fuzz := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call driver_obj,modbus) $(B)/libgateway.a
+	$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_modbus) $(LIBS)
+fuzz-targets: $(addprefix $(B)/,$(fuzz))
+fuzz-smoke:
+	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang $(jobs) fuzz-targets
+	@tests/fuzz/smoke $(FUZZ_SECONDS) $(addprefix build/fuzz/,$(fuzz))
 
 coverage:
 	$(MAKE) VARIANT=coverage $(jobs) test-programs
@@ -129,4 +129,4 @@ format-check:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-smoke coverage demo lint format format-check clean
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage demo lint format format-check clean

@@ -141,7 +141,8 @@ static struct modbus_seen judge_start(const uint8_t *bytes, size_t len,
 /* Whether the bytes are the awaited frame in all but the CRC, which the caller knows to be wrong. */
 static bool is_damaged_reply(const uint8_t *bytes, size_t len, const struct modbus_expect *expect)
 {
-    return reply_frame_len(bytes, len) == len && is_expected(bytes, len, expect);
+    return len >= RTU_FRAME_MIN && reply_frame_len(bytes, len) == len &&
+           is_expected(bytes, len, expect);
 }
 
 struct modbus_seen modbus_rtu_scan(const uint8_t *bytes, size_t len,

@@ -1,0 +1,29 @@
+/* Bytes of a line or connection: a reply is only seen where one of the awaited unit and function stands. */
+#include "tests/fuzz/fuzz.h"
+
+#include "drivers/modbus/frame.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 4)
+        return 0;
+    struct modbus_expect expect = {.unit = data[0],
+                                   .function = data[1] & 0x7f,
+                                   .reply_len = 2u + data[2],
+                                   .transaction = data[3]};
+    const char *reason = NULL;
+    uint8_t *bytes = fuzz_copy(data + 4, size - 4, 0);
+    size_t len = size - 4 < 512 ? size - 4 : 512;
+
+    if (expect.reply_len > MODBUS_PDU_MAX)
+        expect.reply_len = MODBUS_PDU_MAX;
+    struct modbus_seen seen = modbus_rtu_scan(bytes, len, &expect);
+    if (seen.kind != MODBUS_SEEN_NOTHING)
+        assert(seen.at + seen.len <= len);
+    if (seen.kind == MODBUS_SEEN_REPLY)
+        assert(bytes[seen.at] == expect.unit && (bytes[seen.at + 1] & 0x7f) == expect.function);
+    if (len >= MODBUS_MBAP_LEN + 1 && modbus_tcp_check(bytes, len, &expect, &reason) == GW_OK)
+        assert(bytes[6] == expect.unit && (bytes[7] & 0x7f) == expect.function);
+    free(bytes);
+    return 0;
+}
