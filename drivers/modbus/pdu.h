@@ -11,25 +11,39 @@
 
 enum {
     MODBUS_PDU_MAX = 253,
-    MODBUS_FC_READ_COILS = 1, MODBUS_FC_READ_DISCRETE = 2, MODBUS_FC_READ_HOLDING = 3, MODBUS_FC_READ_INPUT = 4,
-    MODBUS_FC_WRITE_COIL = 5, MODBUS_FC_WRITE_REGISTER = 6, MODBUS_FC_WRITE_COILS = 15, MODBUS_FC_WRITE_REGISTERS = 16,
-    MODBUS_FC_MASK_WRITE = 22, MODBUS_FC_READ_WRITE = 23,
+    MODBUS_FC_READ_COILS = 1,
+    MODBUS_FC_READ_DISCRETE = 2,
+    MODBUS_FC_READ_HOLDING = 3,
+    MODBUS_FC_READ_INPUT = 4,
+    MODBUS_FC_WRITE_COIL = 5,
+    MODBUS_FC_WRITE_REGISTER = 6,
+    MODBUS_FC_WRITE_COILS = 15,
+    MODBUS_FC_WRITE_REGISTERS = 16,
+    MODBUS_FC_MASK_WRITE = 22,
+    MODBUS_FC_READ_WRITE = 23,
 };
 
 /* All build functions return the length of the request PDU and give the length of the normal reply PDU in *ret_reply_len. */
-size_t modbus_build_read(uint8_t pdu[MODBUS_PDU_MAX], uint8_t function, uint16_t first, uint16_t count, size_t *ret_reply_len);
-size_t modbus_build_write_single(uint8_t pdu[MODBUS_PDU_MAX], uint8_t function, uint16_t address, uint16_t value, size_t *ret_reply_len);
-size_t modbus_build_write_registers(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const uint16_t *regs, uint16_t count, size_t *ret_reply_len);
-size_t modbus_build_write_coils(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const bool *bits, uint16_t count, size_t *ret_reply_len);
-size_t modbus_build_mask_write(uint8_t pdu[MODBUS_PDU_MAX], uint16_t address, uint16_t and_mask, uint16_t or_mask, size_t *ret_reply_len);
+size_t modbus_build_read(uint8_t pdu[MODBUS_PDU_MAX], uint8_t function, uint16_t first,
+                         uint16_t count, size_t *ret_reply_len);
+size_t modbus_build_write_single(uint8_t pdu[MODBUS_PDU_MAX], uint8_t function, uint16_t address,
+                                 uint16_t value, size_t *ret_reply_len);
+size_t modbus_build_write_registers(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first,
+                                    const uint16_t *regs, uint16_t count, size_t *ret_reply_len);
+size_t modbus_build_write_coils(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const bool *bits,
+                                uint16_t count, size_t *ret_reply_len);
+size_t modbus_build_mask_write(uint8_t pdu[MODBUS_PDU_MAX], uint16_t address, uint16_t and_mask,
+                               uint16_t or_mask, size_t *ret_reply_len);
 
 /* Checks the reply to a read and unpacks it: registers in host order, or one bit (0/1) per entry.
  * Errors: GW_E_PROTO wrong function, byte count or length; GW_E_REFUSED, GW_E_BUSY (5, 6) or GW_E_TIMEOUT (10, 11: a
  *         gateway speaks for a silent device) with *ret_exception set for an exception reply. */
-GW_MUST_CHECK enum gw_err modbus_parse_read(const uint8_t *reply, size_t len, uint8_t function, uint16_t count,
-                                            uint16_t *ret_values, int *ret_exception);
+GW_MUST_CHECK enum gw_err modbus_parse_read(const uint8_t *reply, size_t len, uint8_t function,
+                                            uint16_t count, uint16_t *ret_values,
+                                            int *ret_exception);
 /* Checks that the reply to a write confirms it: the echo of the first 5 bytes of the request (function 22: of all 7). */
-GW_MUST_CHECK enum gw_err modbus_parse_write(const uint8_t *reply, size_t len, const uint8_t *request, int *ret_exception);
+GW_MUST_CHECK enum gw_err modbus_parse_write(const uint8_t *reply, size_t len,
+                                             const uint8_t *request, int *ret_exception);
 
 /* The snake_case code of an exception: 2 "illegal_data_address", ..., unknown ones "exception". Static. */
 const char *modbus_exception_reason(int exception);
