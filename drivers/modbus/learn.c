@@ -14,7 +14,7 @@ static size_t find_bad(const struct modbus_device *state, enum modbus_area area,
 
     while (low < high) {
         size_t middle = (low + high) / 2;
-        const struct modbus_span *span = &state->bad[middle].span;
+        const struct modbus_span *span = &state->bad[middle];
         if (span->area < area || (span->area == area && span->first < first))
             low = middle + 1;
         else
@@ -27,8 +27,7 @@ uint32_t modbus_bad_end(const struct modbus_device *state, enum modbus_area area
 {
     size_t at = find_bad(state, area, first);
 
-    return at < state->n_bad && state->bad[at].span.area == area ? state->bad[at].span.end
-                                                                 : UINT32_MAX;
+    return at < state->n_bad && state->bad[at].area == area ? state->bad[at].end : UINT32_MAX;
 }
 
 static void remove_bad(struct modbus_device *state, size_t begin, size_t end)
@@ -43,16 +42,16 @@ static void add_bad(struct modbus_device *state, const struct modbus_span *span)
         return; /* something narrower is known */
     size_t end = find_bad(state, span->area, span->first);
     size_t begin = end;
-    while (end < state->n_bad && modbus_span_covers(&state->bad[end].span, span))
+    while (end < state->n_bad && modbus_span_covers(&state->bad[end], span))
         end++;
-    while (begin > 0 && modbus_span_covers(&state->bad[begin - 1].span, span))
+    while (begin > 0 && modbus_span_covers(&state->bad[begin - 1], span))
         begin--;
     remove_bad(state, begin, end);
     if (state->n_bad >= state->max_extents)
         return; /* full: what is not learnt is asked again */
     memmove(state->bad + begin + 1, state->bad + begin,
             (state->n_bad - begin) * sizeof *state->bad);
-    state->bad[begin].span = *span;
+    state->bad[begin] = *span;
     state->n_bad++;
 }
 
@@ -60,7 +59,7 @@ static void disprove_bad(struct modbus_device *state, const struct modbus_span *
 {
     size_t begin = find_bad(state, answered->area, answered->first), end = begin;
 
-    while (end < state->n_bad && modbus_span_covers(answered, &state->bad[end].span))
+    while (end < state->n_bad && modbus_span_covers(answered, &state->bad[end]))
         end++;
     remove_bad(state, begin, end);
 }
@@ -69,8 +68,8 @@ void modbus_forget(struct gw_device *device)
 {
     struct modbus_device *state = device->state;
 
-    state->n_bad = 0;
-    state->n_trials = 0;
+    state->n_bad = state->n_trials = 0;
+    state->generation++;
 }
 
 /* ---- what a member wants of a request ---- */
@@ -117,11 +116,9 @@ void modbus_learn_answer(struct gw_device *device, const struct gw_request *requ
     struct modbus_read read = modbus_read_of(request);
 
     disprove_bad(state, &read.span);
-    if (!read.trial || read.trial > state->n_trials)
+    if (!read.trial || read.generation != state->generation)
         return;
     struct modbus_trial *trial = &state->trials[read.trial - 1];
-    if (trial->cycle != read.cycle)
-        return;
     trial->answered |= (uint8_t)(1u << read.half);
     if (trial->answered == 3)
         add_bad(state, &trial->span);
@@ -133,7 +130,6 @@ void modbus_learn_refusal(struct gw_device *device, const struct gw_request *req
     struct modbus_device *state = device->state;
     struct modbus_read read = modbus_read_of(request);
 
-    state->refused.cycle = read.cycle;
     state->refused.priv[0] = request->priv[0];
     state->refused.priv[1] = request->priv[1];
     state->refused.exception = exception;
@@ -181,18 +177,18 @@ static enum gw_err emit_halves(const struct gw_device *device, struct gw_plan *p
     uint32_t trial = 0;
     enum gw_err err = GW_OK;
 
-    if (state->n_trials < state->max_extents && refused->cycle == state->cycle &&
-        !equal_spans(&spans[0], &refused->span) && !equal_spans(&spans[1], &refused->span)) {
+    if (state->n_trials < state->max_extents && !equal_spans(&spans[0], &refused->span) &&
+        !equal_spans(&spans[1], &refused->span)) {
         const struct modbus_span *left = &spans[spans[1].first < spans[0].first];
         const struct modbus_span *right = &spans[spans[1].first >= spans[0].first];
         struct modbus_span blame = {left->area, left->end - 1, right->first + 1};
         if (left->end > right->first)
             blame = refused->span;
-        state->trials[state->n_trials++] = (struct modbus_trial){blame, refused->cycle, 0};
+        state->trials[state->n_trials++] = (struct modbus_trial){blame, 0};
         trial = (uint32_t)state->n_trials;
     }
     for (uint8_t half = 0; !err && half < 2; half++) {
-        struct modbus_read read = {spans[half], refused->cycle, trial, half};
+        struct modbus_read read = {spans[half], state->generation, trial, half};
         err = modbus_emit(device, plan, &read, state->extents + halves->begin[half],
                           halves->begin[half + 1] - halves->begin[half]);
     }
@@ -255,8 +251,7 @@ enum gw_err modbus_split(struct gw_device *device, const struct gw_request *requ
 
     ret_plan->n_requests = ret_plan->n_members = 0;
     if (state->refused.exception == EXCEPTION_ILLEGAL_FUNCTION &&
-        state->refused.cycle == read.cycle && state->refused.priv[0] == request->priv[0] &&
-        state->refused.priv[1] == request->priv[1])
+        state->refused.priv[0] == request->priv[0] && state->refused.priv[1] == request->priv[1])
         return GW_OK;
     for (size_t i = 0; i < n; i++) {
         state->extents[i] = extent_of(device, members[i], &read.span);

@@ -185,7 +185,7 @@ struct modbus_read modbus_read_of(const struct gw_request *request)
 
     return (struct modbus_read){
         .span = {(enum modbus_area)(priv[0] >> 16), first, first + priv[1]},
-        .cycle = priv[3],
+        .generation = priv[3],
         .trial = priv[2] & 0x7FFFFFFF,
         .half = (uint8_t)(priv[2] >> 31),
     };
@@ -242,7 +242,7 @@ enum gw_err modbus_emit(const struct gw_device *device, struct gw_plan *plan,
         .n_units = (uint16_t)units,
         .n_wanted = count_wanted(device, &read->span, extents, n_extents),
         .priv = {read->span.first | (uint32_t)read->span.area << 16, units,
-                 read->trial | (uint32_t)read->half << 31, read->cycle},
+                 read->trial | (uint32_t)read->half << 31, read->generation},
     };
     for (size_t i = 0; i < n_extents; i++)
         plan->members[plan->n_members++] = extents[i].point;
@@ -254,8 +254,7 @@ static enum gw_err emit_run(const struct gw_device *device, struct gw_plan *plan
 {
     const struct modbus_device *state = device->state;
     const struct modbus_extent *extents = state->extents + begin;
-    struct modbus_read read = {.span = {area_of(extents->group), extents->first, extents->end},
-                               .cycle = state->cycle};
+    struct modbus_read read = {.span = {area_of(extents->group), extents->first, extents->end}};
 
     for (size_t i = 1; i < end - begin; i++)
         if (extents[i].end > read.span.end)
@@ -354,7 +353,7 @@ enum gw_err modbus_plan(struct gw_device *device, const uint16_t *points, size_t
     size_t n_extents = 0;
     enum gw_err err = GW_OK;
 
-    state->cycle++;
+    state->generation++;
     state->n_trials = 0;
     ret_plan->n_requests = ret_plan->n_members = 0;
     for (size_t i = 0; i < n_points; i++)

@@ -37,42 +37,35 @@ struct modbus_extent {
         group; /* extents of different groups are not merged; requests go out in the order of groups */
 };
 
-struct modbus_bad {
-    struct modbus_span span;
-};
-
 /* Two halves of a refused request: when both are answered as they stand, `span` is bad. */
 struct modbus_trial {
     struct modbus_span span;
-    uint32_t cycle;
     uint8_t answered; /* bit 0: first half, bit 1: second */
 };
 
-/* The scale of a point, as read in a cycle. */
+/* The scale of a point whose scale register is read in a request of its own, before the value's. It serves one value. */
 struct modbus_scale {
-    uint32_t cycle;
+    int64_t read_us;
     int8_t exp10;
-    bool is_good;
+    bool is_read, is_good;
 };
 
 /* The state of a device. */
 struct modbus_device {
-    uint32_t cycle; /* counts plans: a scale is good for the plan in which it was read */
     struct {
-        uint32_t cycle;
         uint32_t priv[2];
         int exception;
     } refused; /* the last refused request */
-
     struct modbus_extent *extents;
     size_t max_extents;
-    uint64_t *best_us; /* of the extents up to here */
-    uint32_t *from;    /* where the last request of the best begins */
-    uint32_t *items;   /* extents of the same span are one item: where it begins */
-    struct modbus_bad *bad;
+    uint64_t *best_us;       /* of the extents up to here */
+    uint32_t *from;          /* where the last request of the best begins */
+    uint32_t *items;         /* extents of the same span are one item: where it begins */
+    struct modbus_span *bad; /* by area and first; none contains another */
     size_t n_bad;
     struct modbus_trial *trials;
     size_t n_trials;
+    uint32_t generation;         /* of the trials: they begin anew with each plan */
     struct modbus_scale *scales; /* by point */
     uint32_t *text_at;           /* by point: where its text is in texts */
     char *texts;
@@ -98,7 +91,7 @@ void modbus_learn_refusal(struct gw_device *device, const struct gw_request *req
 /* What a request reads, out of its private words. */
 struct modbus_read {
     struct modbus_span span;
-    uint32_t cycle;
+    uint32_t generation;
     uint32_t trial; /* index + 1 in trials; 0: none */
     uint8_t half;
 };
