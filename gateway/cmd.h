@@ -38,4 +38,9 @@ int gw_cmd_paths_take(struct gw_cmd_paths *paths, int argc, char **argv, int *i)
 int gw_cmd_load_plugins(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins);
 int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins, struct gw_config **ret_config);
 
+/* Points every bus at where `field2mqtt simulate --dir DIR --port-offset N` serves it; complains in the name of `verb`.
+ * Owns:   *ret_texts, also after a failure: free it after the config. */
+int gw_cmd_redirect(const struct gw_verb *verb, struct gw_config *config, const char *dir,
+                    int port_offset, char **ret_texts);
+
 #endif

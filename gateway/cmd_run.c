@@ -9,8 +9,6 @@
 #include "gateway/log.h"
 #include "gateway/supervisor.h"
 
-enum { ADDRESS_TEXT = 512 };
-
 struct options {
     struct gw_cmd_paths paths;
     enum gw_log_level log_level;
@@ -76,33 +74,6 @@ static int parse_options(int argc, char **argv, struct options *options)
     return GW_EXIT_OK;
 }
 
-/* Points every bus at where `field2mqtt simulate` serves it. The texts live as long as *ret_texts. */
-static int redirect_buses(struct gw_config *config, const struct options *options, char **ret_texts)
-{
-    char *texts = calloc(config->n_buses + 1, ADDRESS_TEXT);
-
-    *ret_texts = texts;
-    if (!texts)
-        return GW_EXIT_FAILED;
-    for (size_t i = 0; i < config->n_buses; i++) {
-        struct gw_bus_conf *bus = &config->buses[i];
-        const struct gw_sim_place place = {
-            .dir = options->simulated_dir,
-            .port_offset = options->port_offset,
-            .bus_index = i,
-        };
-
-        if (!bus->driver->redirect ||
-            bus->driver->redirect(bus->driver_conf, bus->name, &place, texts + i * ADDRESS_TEXT,
-                                  ADDRESS_TEXT) != GW_OK) {
-            fprintf(stderr, "field2mqtt run: bus %s cannot be simulated by driver %s\n", bus->name,
-                    bus->driver->name);
-            return GW_EXIT_FAILED;
-        }
-    }
-    return GW_EXIT_OK;
-}
-
 static int run(int argc, char **argv)
 {
     struct options options = {.log_level = GW_LOG_INFO};
@@ -117,7 +88,8 @@ static int run(int argc, char **argv)
         return code;
     gw_log_init(options.log_level);
     if (options.simulated_dir)
-        code = redirect_buses(config, &options, &texts);
+        code = gw_cmd_redirect(&gw_cmd_run, config, options.simulated_dir, options.port_offset,
+                               &texts);
     if (code == GW_EXIT_OK)
         code = gw_supervisor_run(config, GW_VERSION) == GW_OK ? GW_EXIT_OK : GW_EXIT_FAILED;
     gw_config_free(config);
