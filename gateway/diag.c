@@ -139,6 +139,7 @@ static void make_harmless(char *text)
             *p = '?';
 }
 
+GW_PRINTF(4, 0)
 static void add(struct gw_diags *diags, struct gw_mark mark, bool is_warning, const char *fmt,
                 va_list args)
 {

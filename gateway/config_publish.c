@@ -1,0 +1,178 @@
+/* config_publish: how readings are published: settings of all levels become one topic, one payload, one policy. */
+#include "gateway/config_internal.h"
+
+#include <string.h>
+
+enum { PAYLOAD_MAX_BYTES = 8192 };
+
+static const char *const run_time_names[] = {"value", "raw",     "unit",   "ts",
+                                             "time",  "quality", "reason", NULL};
+
+void gw_load_publish(struct gw_loader *loader, const struct gw_section *section,
+                     const struct gw_yaml_node *map, const struct gw_yaml_node *flat,
+                     struct gw_settings *settings)
+{
+    struct gw_walk walk = {.section = section};
+
+    if (!map)
+        return;
+    gw_walk_bind(&walk, section->keys, settings, 0);
+    for (const struct gw_key *const *more = section->more_keys; more && *more; more++)
+        gw_walk_bind(&walk, *more, settings, 0);
+    if (!gw_walk_section(loader, &walk, map) || !flat)
+        return;
+    for (const struct gw_yaml_node *entry = map->first; entry; entry = entry->next) {
+        const struct gw_yaml_node *other = gw_yaml_get(flat, entry->key);
+
+        if (other)
+            gw_diag_add(loader->diags, gw_yaml_key_mark(entry),
+                        "duplicate key \"%s\"; also at the point itself, %s", entry->key,
+                        gw_print_place(loader, other, entry->file));
+    }
+}
+
+/* The place where a setting was made; `otherwise` for a default. */
+static struct gw_mark place_of(const struct gw_layer *layer, const char *key,
+                               struct gw_mark otherwise)
+{
+    const struct gw_yaml_node *value = gw_layer_find(layer, key, GW_LEVEL_ROOT);
+
+    return value ? gw_yaml_mark(value) : otherwise;
+}
+
+/* ---- topic ----------------------------------------------------------------------------------------- */
+
+/* The topic of a device's message: what is usual for points, without the point. */
+static const char *without_point(struct gw_loader *loader, const char *topic)
+{
+    static const char suffix[] = "/${point}";
+    size_t len = strlen(topic), n = sizeof suffix - 1;
+
+    if (len <= n || strcmp(topic + len - n, suffix) != 0)
+        return topic;
+    return gw_arena_text(&loader->memory.texts, topic, len - n);
+}
+
+static bool resolve_topic(struct gw_loader *loader, const char *template,
+                          const struct gw_variable *variables, const struct gw_layer *layer,
+                          struct gw_mark mark, bool is_device, struct gw_publish *publish)
+{
+    char buf[GW_TOPIC_MAX_BYTES * 4], why[GW_TOPIC_WHY];
+
+    if (is_device)
+        template = without_point(loader, template);
+    publish->topic_template = template;
+    if (is_device && strstr(template, "${point}")) {
+        gw_diag_add(loader->diags, place_of(layer, "topic", mark),
+                    "the topic of a device's message (per: device) cannot hold ${point}");
+        return false;
+    }
+    if (template != loader->good_topic && gw_topic_check(template, true, why) != GW_OK) {
+        gw_diag_add(loader->diags, place_of(layer, "topic", mark), "topic \"%.300s\" %s", template,
+                    why);
+        return false;
+    }
+    loader->good_topic = template;
+    enum gw_err err = gw_text_expand(template, variables, NULL, buf, sizeof buf, why);
+    if (err != GW_OK) {
+        gw_diag_add(loader->diags, place_of(layer, "topic", mark), "%s%s",
+                    err == GW_E_RANGE ? "topic " : "", why);
+        return false;
+    }
+    if (gw_topic_check(buf, false, why) != GW_OK) {
+        gw_diag_add(loader->diags, place_of(layer, "topic", mark), "topic \"%.300s\" %s", buf, why);
+        return false;
+    }
+    publish->topic = gw_arena_text(&loader->memory.texts, buf, strlen(buf));
+    return true;
+}
+
+/* ---- payload --------------------------------------------------------------------------------------- */
+
+static bool expand_payload(struct gw_loader *loader, const char *template,
+                           const struct gw_variable *variables, const struct gw_layer *layer,
+                           struct gw_mark mark, struct gw_publish *publish)
+{
+    char buf[PAYLOAD_MAX_BYTES], why[GW_TOPIC_WHY];
+    enum gw_err err = gw_text_expand(template, variables, run_time_names, buf, sizeof buf, why);
+
+    if (err != GW_OK) {
+        gw_diag_add(loader->diags, place_of(layer, "payload", mark), "%s%s",
+                    err == GW_E_RANGE ? "payload " : "", why);
+        return false;
+    }
+    publish->payload = GW_PAYLOAD_TEMPLATE;
+    publish->payload_template = strcmp(buf, template) == 0
+                                    ? template
+                                    : gw_arena_text(&loader->memory.texts, buf, strlen(buf));
+    return true;
+}
+
+static bool resolve_payload(struct gw_loader *loader, const char *payload,
+                            const struct gw_variable *variables, const struct gw_layer *layer,
+                            struct gw_mark mark, bool is_device, struct gw_publish *publish)
+{
+    static const char *const formats[] = {"json", "value"};
+
+    if (strcmp(payload, "json") == 0) {
+        publish->payload = GW_PAYLOAD_JSON;
+        return true;
+    }
+    if (is_device) {
+        gw_diag_add(loader->diags, place_of(layer, "payload", mark),
+                    "the payload of a device's message (per: device) must be json");
+        return false;
+    }
+    if (strcmp(payload, "value") == 0) {
+        publish->payload = GW_PAYLOAD_VALUE;
+        return true;
+    }
+    if (strstr(payload, "${"))
+        return expand_payload(loader, payload, variables, layer, mark, publish);
+    const char *near = gw_suggest(payload, formats, 2);
+    gw_diag_add(
+        loader->diags, place_of(layer, "payload", mark),
+        "payload \"%.60s\" is neither json nor value, nor a template with ${value} in it%s%s%s",
+        payload, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return false;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------- */
+
+void gw_check_settings(struct gw_loader *loader, const struct gw_settings *settings,
+                       const struct gw_layer *layer)
+{
+    const struct gw_yaml_node *deadband = gw_layer_find(layer, "deadband", GW_LEVEL_ROOT);
+    const struct gw_yaml_node *silence = gw_layer_find(layer, "max_silence", GW_LEVEL_ROOT);
+
+    if (deadband && settings->deadband.amount > 0 && settings->when == GW_WHEN_EVERY)
+        gw_diag_warn(loader->diags, gw_yaml_key_mark(deadband),
+                     "deadband has no effect without \"when: change\"");
+    if (silence && settings->max_silence_us && settings->max_silence_us < settings->min_interval_us)
+        gw_diag_add(loader->diags, gw_yaml_mark(silence),
+                    "max_silence is shorter than min_interval");
+}
+
+bool gw_resolve_publish(struct gw_loader *loader, const struct gw_settings *settings,
+                        const struct gw_variable *variables, const struct gw_layer *layer,
+                        struct gw_mark mark, bool is_device, struct gw_publish *ret_publish)
+{
+    struct gw_publish publish = {
+        .per = (enum gw_publish_per)settings->per,
+        .when = (enum gw_publish_when)settings->when,
+        .time_format = (enum gw_time_format)settings->time_format,
+        .on_bad = (enum gw_on_bad)settings->on_bad,
+        .deadband = {settings->deadband.amount, settings->deadband.is_percent},
+        .min_interval_us = settings->min_interval_us,
+        .max_silence_us = settings->max_silence_us,
+        .qos = (int)settings->qos,
+        .retain = settings->retain,
+    };
+    bool is_good =
+        resolve_topic(loader, settings->topic, variables, layer, mark, is_device, &publish);
+
+    is_good &=
+        resolve_payload(loader, settings->payload, variables, layer, mark, is_device, &publish);
+    *ret_publish = publish;
+    return is_good;
+}

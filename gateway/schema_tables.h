@@ -1,0 +1,18 @@
+/* schema_tables: tables of schema_bus.c that schema.c and the walkers use. Part of schema. */
+#ifndef GW_SCHEMA_TABLES_H
+#define GW_SCHEMA_TABLES_H
+
+#include "gateway/schema.h"
+
+#define GW_NAME_PATTERN "^[A-Za-z0-9_.-]+$" /* names go into topics */
+
+extern const struct gw_key
+    gw_default_keys[]; /* interval, timeout, ...: of root, bus, device; struct gw_settings */
+extern const struct gw_key gw_point_default_keys[]; /* interval */
+extern const struct gw_key
+    gw_publish_keys[]; /* of publish: everywhere, and flat at a point; struct gw_settings */
+extern const struct gw_key gw_publish_per_keys[];  /* per: not at a point; struct gw_settings */
+extern const struct gw_section gw_publish_section; /* with per */
+extern const struct gw_section gw_bus_section, gw_device_section, gw_point_section;
+
+#endif
