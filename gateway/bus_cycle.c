@@ -144,7 +144,8 @@ void gw_bus_cycle_begin(struct gw_bus_loop *loop, struct gw_bus_device *dev, int
     dev->cycle++;
     dev->n_refusals = 0;
     dev->next_request = 0;
-    lift_blocks(loop, dev, dev->cycle_groups, now_us);
+    if (dev->health.state == GW_HEALTH_ONLINE) /* else the try would be wasted */
+        lift_blocks(loop, dev, dev->cycle_groups, now_us);
     dev->plan = gw_bus_plan_get(loop, dev, dev->cycle_groups, &err);
     if (err != GW_OK) {
         if (!dev->has_bad_plan)

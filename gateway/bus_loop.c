@@ -25,11 +25,10 @@ static int64_t host_now_us(void *ctx)
     return gw_now_us(loop->clock);
 }
 
-static void host_debug(void *ctx, const char *fmt, ...) GW_PRINTF(2, 3);
-static void host_debug(void *ctx, const char *fmt, ...)
+static GW_PRINTF(2, 3) void host_debug(void *ctx, const char *fmt, ...)
 {
     const struct gw_bus_loop *loop = ctx;
-    char text[512];
+    char text[512] = "";
     va_list args;
 
     va_start(args, fmt);

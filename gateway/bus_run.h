@@ -161,10 +161,10 @@ bool gw_bus_work_is_same(const struct gw_request *a, const uint16_t *a_members,
 
 /* Keeps a reading of a point and publishes it if it is worth it.
  * once: a bad reading that says what was published already is not published again. */
-void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t point,
+void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
                    const struct gw_reading *reading, bool once);
 /* The same with a bad reading. */
-void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t point,
+void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
                        const char *reason);
 /* Publishes the device's message if one of its points asked for it. */
 void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us);

@@ -80,13 +80,13 @@ static struct world {
     struct gw_bus_loop *loop;
 } world;
 
-static int64_t world_now_us(void *ctx)
+static inline int64_t world_now_us(void *ctx)
 {
     (void)ctx;
     return world.now_us;
 }
 
-static int64_t world_wall_ms(void *ctx)
+static inline int64_t world_wall_ms(void *ctx)
 {
     (void)ctx;
     return 1764000000000 + world.now_us / 1000;
@@ -96,7 +96,8 @@ static const struct gw_clock world_clock = {.now_us = world_now_us, .wall_ms = w
 
 /* ---- the driver ------------------------------------------------------------------------------------ */
 
-static enum gw_err world_open(struct gw_bus *bus, int64_t deadline_us, struct gw_driver_diag *diag)
+static inline enum gw_err world_open(struct gw_bus *bus, int64_t deadline_us,
+                                     struct gw_driver_diag *diag)
 {
     (void)bus, (void)deadline_us;
     world.n_open_tries++;
@@ -110,13 +111,13 @@ static enum gw_err world_open(struct gw_bus *bus, int64_t deadline_us, struct gw
     return GW_OK;
 }
 
-static void world_close(struct gw_bus *bus)
+static inline void world_close(struct gw_bus *bus)
 {
     (void)bus;
     world.is_open = false;
 }
 
-static void add_request(struct gw_plan *plan, const uint16_t *members, size_t n)
+static inline void add_request(struct gw_plan *plan, const uint16_t *members, size_t n)
 {
     assert_true(plan->n_requests < plan->max_requests && plan->n_members + n <= plan->max_members);
     plan->requests[plan->n_requests++] = (struct gw_request){
@@ -130,8 +131,8 @@ static void add_request(struct gw_plan *plan, const uint16_t *members, size_t n)
 }
 
 /* Runs of points; a hole stands alone. */
-static enum gw_err world_plan(struct gw_device *device, const uint16_t *points, size_t n_points,
-                              struct gw_plan *plan)
+static inline enum gw_err world_plan(struct gw_device *device, const uint16_t *points,
+                                     size_t n_points, struct gw_plan *plan)
 {
     const struct world_device *dev = &world.devices[device->index];
     size_t most = dev->per_request ? dev->per_request : WORLD_POINTS;
@@ -147,8 +148,8 @@ static enum gw_err world_plan(struct gw_device *device, const uint16_t *points, 
     return GW_OK;
 }
 
-static enum gw_err world_split(struct gw_device *device, const struct gw_request *request,
-                               const uint16_t *members, struct gw_plan *plan)
+static inline enum gw_err world_split(struct gw_device *device, const struct gw_request *request,
+                                      const uint16_t *members, struct gw_plan *plan)
 {
     size_t half = request->n_members / 2;
 
@@ -161,7 +162,7 @@ static enum gw_err world_split(struct gw_device *device, const struct gw_request
     return GW_OK;
 }
 
-static void world_forget(struct gw_device *device)
+static inline void world_forget(struct gw_device *device)
 {
     struct world_device *dev = &world.devices[device->index];
 
@@ -169,8 +170,8 @@ static void world_forget(struct gw_device *device)
     dev->n_forgets++;
 }
 
-static enum gw_err answer(struct world_device *dev, const struct gw_device *device,
-                          const uint16_t *members, size_t n, struct gw_result *results)
+static inline enum gw_err answer(struct world_device *dev, const struct gw_device *device,
+                                 const uint16_t *members, size_t n, struct gw_result *results)
 {
     for (size_t i = 0; i < n; i++)
         if (dev->refuses[members[i]])
@@ -190,9 +191,9 @@ static enum gw_err answer(struct world_device *dev, const struct gw_device *devi
     return GW_OK;
 }
 
-static enum gw_err behave(struct world_device *dev, const struct gw_device *device,
-                          const uint16_t *members, size_t n, int64_t deadline_us,
-                          struct gw_result *results, struct gw_outcome *outcome)
+static inline enum gw_err behave(struct world_device *dev, const struct gw_device *device,
+                                 const uint16_t *members, size_t n, int64_t deadline_us,
+                                 struct gw_result *results, struct gw_outcome *outcome)
 {
     if (world.link_breaks || world.n_link_breaks > 0) {
         world.n_link_breaks -= world.n_link_breaks > 0;
@@ -220,9 +221,9 @@ static enum gw_err behave(struct world_device *dev, const struct gw_device *devi
     return err;
 }
 
-static enum gw_err world_execute(struct gw_device *device, const struct gw_request *request,
-                                 const uint16_t *members, int64_t deadline_us,
-                                 struct gw_result *results, struct gw_outcome *outcome)
+static inline enum gw_err world_execute(struct gw_device *device, const struct gw_request *request,
+                                        const uint16_t *members, int64_t deadline_us,
+                                        struct gw_result *results, struct gw_outcome *outcome)
 {
     struct world_device *dev = &world.devices[device->index];
     int64_t at_us = world.now_us;
@@ -245,7 +246,7 @@ static enum gw_err world_execute(struct gw_device *device, const struct gw_reque
 
 /* ---- the outbox ------------------------------------------------------------------------------------ */
 
-static enum gw_err world_put(struct gw_outbox *outbox, const struct gw_message *message)
+static inline enum gw_err world_put(struct gw_outbox *outbox, const struct gw_message *message)
 {
     struct world_message *m = &world.messages[world.n_messages];
 
@@ -265,7 +266,7 @@ static const struct gw_outbox_ops world_outbox_ops = {.put = world_put};
 
 /* ---- setting up ------------------------------------------------------------------------------------ */
 
-static int world_setup(void **state)
+static inline int world_setup(void **state)
 {
     (void)state;
     memset(&world, 0, sizeof world);
@@ -294,7 +295,7 @@ static int world_setup(void **state)
     return world.exchanges && world.messages ? 0 : -1;
 }
 
-static int world_teardown(void **state)
+static inline int world_teardown(void **state)
 {
     (void)state;
     gw_bus_loop_free(world.loop);
@@ -305,7 +306,7 @@ static int world_teardown(void **state)
 }
 
 /* Adds a device "dN" with points "p0".. at topics "dN/p0"..; gives its index. */
-static size_t world_add_device(size_t n_points, int64_t interval_us)
+static inline size_t world_add_device(size_t n_points, int64_t interval_us)
 {
     size_t d = world.conf.n_devices++;
     static const char *const names[] = {"d0", "d1", "d2", "d3"};
@@ -336,14 +337,14 @@ static size_t world_add_device(size_t n_points, int64_t interval_us)
     return d;
 }
 
-static void world_start(void)
+static inline void world_start(void)
 {
     assert_int_equal(
         gw_bus_loop_new(&world.conf, &world.outbox, &world_clock, 200, -1, &world.loop), GW_OK);
 }
 
 /* Steps until the time has come; between steps the clock jumps to where the bus wants to be woken. */
-static void world_run_until(int64_t until_us)
+static inline void world_run_until(int64_t until_us)
 {
     unsigned n_idle_steps = 0;
 
@@ -359,14 +360,14 @@ static void world_run_until(int64_t until_us)
     }
 }
 
-static void world_run(int64_t us)
+static inline void world_run(int64_t us)
 {
     world_run_until(world.now_us + us);
 }
 
 /* ---- looking at what happened ----------------------------------------------------------------------- */
 
-static size_t count_exchanges(size_t device, int64_t since_us)
+static inline size_t count_exchanges(size_t device, int64_t since_us)
 {
     size_t n = 0;
 
@@ -376,7 +377,7 @@ static size_t count_exchanges(size_t device, int64_t since_us)
 }
 
 /* Messages on a topic since then whose payload contains the text. */
-static size_t count_messages(const char *topic, const char *text, int64_t since_us)
+static inline size_t count_messages(const char *topic, const char *text, int64_t since_us)
 {
     size_t n = 0;
 
@@ -386,7 +387,7 @@ static size_t count_messages(const char *topic, const char *text, int64_t since_
     return n;
 }
 
-static const struct world_message *last_message(const char *topic)
+static inline const struct world_message *last_message(const char *topic)
 {
     for (size_t i = world.n_messages; i > 0; i--)
         if (strcmp(world.messages[i - 1].topic, topic) == 0)
@@ -395,7 +396,7 @@ static const struct world_message *last_message(const char *topic)
     return NULL;
 }
 
-static void assert_last(const char *topic, const char *text)
+static inline void assert_last(const char *topic, const char *text)
 {
     const struct world_message *m = last_message(topic);
 
