@@ -33,22 +33,21 @@ static uint64_t all_groups(const struct gw_bus_device *dev)
     return dev->schedule.n_groups < 64 ? ((uint64_t)1 << dev->schedule.n_groups) - 1 : UINT64_MAX;
 }
 
-static bool is_settled(const struct gw_bus_device *dev, const struct gw_bus_point *point)
+/* Is it a point of these groups that this cycle has still to settle? */
+static bool is_rest(const struct gw_bus_device *dev, size_t index, uint64_t groups)
 {
-    return point->cycle == dev->cycle || point->block.is_blocked;
+    const struct gw_bus_point *point = &dev->points[index];
+
+    return point->group != GW_SCHEDULE_NO_GROUP && groups >> point->group & 1 &&
+           point->cycle != dev->cycle && !point->block.is_blocked;
 }
 
-/* Makes the points of these groups bad that this cycle has not settled. */
 static void settle_rest(struct gw_bus_loop *loop, struct gw_bus_device *dev, uint64_t groups,
                         const char *reason)
 {
-    for (size_t i = 0; i < dev->conf->n_points; i++) {
-        const struct gw_bus_point *point = &dev->points[i];
-
-        if (point->group != GW_SCHEDULE_NO_GROUP && groups >> point->group & 1 &&
-            !is_settled(dev, point))
+    for (size_t i = 0; i < dev->conf->n_points; i++)
+        if (is_rest(dev, i, groups))
             gw_bus_settle_bad(loop, dev, i, reason);
-    }
 }
 
 static void end_cycle(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
@@ -61,24 +60,41 @@ static void end_cycle(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64
         gw_bus_tell_points(dev);
 }
 
+/* When points were refused or holes found since the plan was made, plans the rest of the cycle with what was learned. */
+static void replan(struct gw_bus_loop *loop, struct gw_bus_device *dev)
+{
+    size_t n = 0;
+
+    if (dev->plan_epoch == dev->epoch || dev->next_request == dev->plan->n_requests)
+        return;
+    dev->plan_epoch = dev->epoch;
+    for (size_t i = 0; i < dev->conf->n_points; i++)
+        if (is_rest(dev, i, dev->cycle_groups))
+            loop->due[n++] = (uint16_t)i;
+    if (n == 0 ||
+        (gw_driver_plan(loop->driver, dev->device, loop->due, n, &loop->scratch) == GW_OK &&
+         gw_bus_work_push_all(&dev->work, &loop->scratch)))
+        dev->next_request = dev->plan->n_requests;
+}
+
 /* Puts the next request of the plan on the stack when it is empty; ends the cycle after the last one. */
 static void advance(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
 {
     dev->n_busy = 0;
+    if (dev->work.n_requests == 0 && dev->plan)
+        replan(loop, dev);
     while (dev->work.n_requests == 0) {
         if (!dev->plan || dev->next_request == dev->plan->n_requests) {
             settle_rest(loop, dev, dev->cycle_groups, "incomplete");
             end_cycle(loop, dev, now_us);
             return;
         }
-        const struct gw_request *request = &dev->plan->requests[dev->next_request++];
-        const uint16_t *members = &dev->plan->members[request->first_member];
+        size_t next = dev->next_request++;
+        const struct gw_request *request = &dev->plan->requests[next];
 
-        if (dev->is_failed_in_cycle &&
-            gw_bus_work_is_same(request, members, dev->failed.requests, dev->failed.members))
-            continue;
-        if (!gw_bus_work_push(&dev->work, request, members))
-            continue; /* cannot be: an empty stack has room for any request of the device */
+        if (next == dev->skip_request ||
+            !gw_bus_work_push(&dev->work, request, &dev->plan->members[request->first_member]))
+            continue; /* an empty stack has room for any request of the device */
     }
 }
 
@@ -100,10 +116,12 @@ static void lift_blocks(const struct gw_bus_loop *loop, struct gw_bus_device *de
     }
     if (dev->forget_us > now_us)
         return;
-    if (loop->driver->forget)
+    if (loop->driver->forget &&
+        !dev->is_selective) /* to find a silent hole again would cost too much */
         loop->driver->forget(dev->device);
     dev->epoch++;
     dev->forget_us = any_refused ? now_us + FORGET_AFTER_US : 0;
+    dev->is_selective = any_refused && dev->is_selective;
 }
 
 static uint64_t take_groups(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
@@ -144,6 +162,7 @@ void gw_bus_cycle_begin(struct gw_bus_loop *loop, struct gw_bus_device *dev, int
     dev->cycle++;
     dev->n_refusals = 0;
     dev->next_request = 0;
+    dev->skip_request = SIZE_MAX;
     if (dev->health.state == GW_HEALTH_ONLINE) /* else the try would be wasted */
         lift_blocks(loop, dev, dev->cycle_groups, now_us);
     dev->plan = gw_bus_plan_get(loop, dev, dev->cycle_groups, &err);
@@ -157,16 +176,14 @@ void gw_bus_cycle_begin(struct gw_bus_loop *loop, struct gw_bus_device *dev, int
         return;
     }
     dev->has_bad_plan = false;
-    dev->is_failed_in_cycle = dev->is_failed_pending;
+    dev->plan_epoch = dev->epoch;
     if (!dev->plan && !dev->is_failed_pending) {
         skip_cycle(dev, now_us);
         return;
     }
     dev->is_cycling = true;
     dev->lost_groups = 0;
-    if (dev->is_failed_pending &&
-        !gw_bus_work_push(&dev->work, dev->failed.requests, dev->failed.members))
-        dev->is_failed_in_cycle = false;
+    gw_bus_probe_push_first(loop, dev);
     advance(loop, dev, now_us);
 }
 
@@ -181,6 +198,8 @@ static void answered(struct gw_bus_device *dev, int64_t now_us)
     dev->down_reason = NULL;
     dev->n_lost = 0;
     dev->is_failed_pending = false;
+    dev->n_probes = 0;
+    dev->has_answered = true;
 }
 
 static void refuse_point(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
@@ -219,11 +238,6 @@ static void settle_result(struct gw_bus_loop *loop, struct gw_bus_device *dev, s
     gw_bus_settle(loop, dev, index, &reading, false);
 }
 
-static const uint16_t *members_of_top(const struct gw_bus_device *dev)
-{
-    return &dev->work.members[dev->work.requests[dev->work.n_requests - 1].first_member];
-}
-
 static void on_answer(struct gw_bus_loop *loop, struct gw_bus_device *dev,
                       const struct gw_outcome *outcome, int64_t now_us)
 {
@@ -234,7 +248,8 @@ static void on_answer(struct gw_bus_loop *loop, struct gw_bus_device *dev,
 
     answered(dev, now_us);
     for (size_t i = 0; i < request->n_members; i++)
-        settle_result(loop, dev, members_of_top(dev)[i], &loop->results[i], wall_ms, now_us);
+        settle_result(loop, dev, gw_bus_work_members(&dev->work)[i], &loop->results[i], wall_ms,
+                      now_us);
     gw_bus_work_pop(&dev->work);
     advance(loop, dev, now_us);
 }
@@ -250,34 +265,28 @@ static bool split_top(struct gw_bus_loop *loop, struct gw_bus_device *dev)
     if (++dev->n_refusals > 4 * dev->conf->n_points + 16)
         return false;
     dev->epoch++; /* the driver may have learned a hole */
-    err = gw_driver_split(loop->driver, dev->device, &work->requests[top], members_of_top(dev),
-                          &loop->scratch);
+    err = gw_driver_split(loop->driver, dev->device, &work->requests[top],
+                          gw_bus_work_members(&dev->work), &loop->scratch);
     if (err != GW_OK || loop->scratch.n_requests == 0 ||
         loop->scratch.n_requests > work->max_requests - top ||
         loop->scratch.n_members > work->max_members - work->requests[top].first_member)
         return false;
     gw_bus_work_pop(work);
-    for (size_t i = loop->scratch.n_requests; i > 0; i--) {
-        const struct gw_request *part = &loop->scratch.requests[i - 1];
-
-        if (!gw_bus_work_push(work, part, &loop->scratch.members[part->first_member]))
-            return true; /* parts that share members: what has no room is settled as incomplete */
-    }
-    return true;
+    return gw_bus_work_push_all(work, &loop->scratch);
 }
 
-static void on_refusal(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
-                       int64_t now_us)
+/* Finds the points of the request on top that cannot be read, by asking for less and less. */
+static void narrow_down(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
+                        int64_t now_us)
 {
-    answered(dev, now_us);
     if (dev->forget_us == 0)
         dev->forget_us = now_us + FORGET_AFTER_US;
     if (!split_top(loop, dev)) {
         const struct gw_request *request = &dev->work.requests[dev->work.n_requests - 1];
 
         for (size_t i = 0; i < request->n_members; i++)
-            if (!dev->points[members_of_top(dev)[i]].block.is_blocked)
-                refuse_point(loop, dev, members_of_top(dev)[i], reason, now_us);
+            if (!dev->points[gw_bus_work_members(&dev->work)[i]].block.is_blocked)
+                refuse_point(loop, dev, gw_bus_work_members(&dev->work)[i], reason, now_us);
         gw_bus_work_pop(&dev->work);
     }
     advance(loop, dev, now_us);
@@ -290,7 +299,8 @@ static void remember_failed(struct gw_bus_device *dev)
     const struct gw_request *request = &dev->work.requests[dev->work.n_requests - 1];
 
     dev->failed.n_requests = dev->failed.n_members = 0;
-    dev->is_failed_pending = gw_bus_work_push(&dev->failed, request, members_of_top(dev));
+    dev->is_failed_pending =
+        gw_bus_work_push(&dev->failed, request, gw_bus_work_members(&dev->work));
 }
 
 static void give_up(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
@@ -299,6 +309,7 @@ static void give_up(struct gw_bus_loop *loop, struct gw_bus_device *dev, const c
     remember_failed(dev);
     dev->n_lost += dev->cycle_polls;
     dev->lost_groups |= dev->cycle_groups;
+    dev->has_answered = false;
     if (dev->health.state == GW_HEALTH_OFFLINE) {
         if (!dev->down_reason) {
             dev->down_reason = reason;
@@ -315,8 +326,16 @@ static void give_up(struct gw_bus_loop *loop, struct gw_bus_device *dev, const c
 static void on_failure(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
                        int64_t asked_us, int64_t now_us)
 {
-    if (gw_health_failed(&dev->health, &dev->limits, asked_us, now_us) != GW_HEALTH_ONLINE)
+    if (gw_health_failed(&dev->health, &dev->limits, asked_us, now_us) == GW_HEALTH_ONLINE)
+        return;
+    if (!gw_bus_probe_is_ignored(dev)) {
         give_up(loop, dev, reason, now_us);
+        return;
+    }
+    (void)gw_health_answered(&dev->health);
+    dev->has_answered = false;
+    dev->is_selective = true;
+    narrow_down(loop, dev, reason, now_us);
 }
 
 static void on_busy(struct gw_bus_loop *loop, struct gw_bus_device *dev,
@@ -364,7 +383,7 @@ enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_bus_device *dev
     int64_t asked_us = gw_now_us(loop->clock);
 
     memset(loop->results, 0, request->n_members * sizeof *loop->results);
-    enum gw_err err = loop->driver->execute(dev->device, request, members_of_top(dev),
+    enum gw_err err = loop->driver->execute(dev->device, request, gw_bus_work_members(&dev->work),
                                             asked_us + request->wire_us + dev->conf->timeout_us,
                                             loop->results, &outcome);
     int64_t now_us = gw_now_us(loop->clock);
@@ -377,14 +396,16 @@ enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_bus_device *dev
         *ret_reason = reason;
         return GW_E_LINK;
     }
-    if (err == GW_OK)
+    if (err == GW_OK) {
         on_answer(loop, dev, &outcome, now_us);
-    else if (err == GW_E_REFUSED)
-        on_refusal(loop, dev, reason, now_us);
-    else if (err == GW_E_BUSY)
+    } else if (err == GW_E_REFUSED) {
+        answered(dev, now_us);
+        narrow_down(loop, dev, reason, now_us);
+    } else if (err == GW_E_BUSY) {
         on_busy(loop, dev, &outcome, asked_us, now_us);
-    else
+    } else {
         on_failure(loop, dev, reason, asked_us, now_us);
+    }
     return GW_OK;
 }
 

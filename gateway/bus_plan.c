@@ -120,6 +120,25 @@ bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
     return true;
 }
 
+bool gw_bus_work_push_all(struct gw_plan *work, const struct gw_plan *plan)
+{
+    if (plan->n_requests > work->max_requests - work->n_requests ||
+        plan->n_members > work->max_members - work->n_members)
+        return false;
+    for (size_t i = plan->n_requests; i > 0; i--) {
+        const struct gw_request *request = &plan->requests[i - 1];
+
+        if (!gw_bus_work_push(work, request, &plan->members[request->first_member]))
+            break; /* requests that share members: what has no room is settled as incomplete */
+    }
+    return true;
+}
+
+const uint16_t *gw_bus_work_members(const struct gw_plan *work)
+{
+    return &work->members[work->requests[work->n_requests - 1].first_member];
+}
+
 void gw_bus_work_pop(struct gw_plan *work)
 {
     work->n_requests--;

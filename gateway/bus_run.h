@@ -59,6 +59,7 @@ struct gw_bus_device {
     uint64_t cycle_polls;
     int64_t deadline_us, served_us, hold_until_us;
     const struct gw_plan *plan;
+    uint32_t plan_epoch; /* when it was made */
     size_t next_request;
     struct gw_plan work; /* a stack: the last request is run next */
     unsigned n_busy;     /* answers in a row */
@@ -67,7 +68,13 @@ struct gw_bus_device {
     /* The request that failed is asked first next time: a late answer to it is then the right one. */
     struct gw_plan failed; /* one request, or none */
     bool is_failed_pending;
-    bool is_failed_in_cycle; /* the running cycle began with it */
+    size_t skip_request; /* of the running cycle's plan: it was asked first; SIZE_MAX: none */
+
+    /* A device may keep silent to one request and answer the others. */
+    unsigned n_probes;   /* since it is offline */
+    bool is_other_first; /* the running cycle began with another request than the one that failed */
+    bool has_answered;   /* since a request was last found to be met with silence */
+    bool is_selective;   /* it was found to do so */
 
     struct gw_bus_plan plans[GW_BUS_PLANS_MAX];
     uint32_t epoch; /* grows when points are blocked or the driver has learned a hole */
@@ -153,9 +160,20 @@ void gw_bus_plans_done(struct gw_bus_device *dev);
 /* Puts a request on top. False when there is no room. */
 GW_MUST_CHECK bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
                                     const uint16_t *members);
+/* Puts the requests of a plan on top so that they are run in its order. False: no room, nothing was changed. */
+GW_MUST_CHECK bool gw_bus_work_push_all(struct gw_plan *work, const struct gw_plan *plan);
 void gw_bus_work_pop(struct gw_plan *work);
+/* The members of the request on top. */
+const uint16_t *gw_bus_work_members(const struct gw_plan *work);
 bool gw_bus_work_is_same(const struct gw_request *a, const uint16_t *a_members,
                          const struct gw_request *b, const uint16_t *b_members);
+
+/* bus_probe.c: what is asked before the plan, and what silence means. */
+
+/* Puts the request that failed last on the stack, if one did; see the DESIGN of bus_probe.c for what goes on top. */
+void gw_bus_probe_push_first(struct gw_bus_loop *loop, struct gw_bus_device *dev);
+/* Does the device answer other requests, but not the one on top? */
+bool gw_bus_probe_is_ignored(const struct gw_bus_device *dev);
 
 /* bus_readings.c: readings to messages. */
 

@@ -77,12 +77,11 @@ void gw_bus_tell_points(struct gw_bus_device *dev)
 
     if (n > 0)
         gw_log(GW_LOG_WARN, dev->label,
-               "%zu point%s refused (%s): %s; asking again after 10 s, later every 10 min", n,
-               plural(n), reason ? reason : gw_err_str(GW_E_REFUSED), names);
+               "%zu point%s cannot be read (%s): %s; asking again after 10 s, later every 10 min",
+               n, plural(n), reason ? reason : gw_err_str(GW_E_REFUSED), names);
     n = list_news(dev, false, names, &reason);
     if (n > 0)
-        gw_log(GW_LOG_INFO, dev->label, "%zu refused point%s can be read again: %s", n, plural(n),
-               names);
+        gw_log(GW_LOG_INFO, dev->label, "%zu point%s can be read again: %s", n, plural(n), names);
     for (size_t i = 0; i < dev->conf->n_points; i++)
         dev->points[i].is_new = false;
     dev->has_news = false;

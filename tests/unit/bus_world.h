@@ -30,6 +30,7 @@ struct world_device {
     int64_t hold_us;   /* asked for after every exchange */
     int64_t cost_us;   /* of an exchange; 0: the world's */
     bool refuses[WORLD_POINTS];
+    bool ignores[WORLD_POINTS]; /* keeps silent to requests with this point */
     int64_t values[WORLD_POINTS];
     const char *text; /* of text points */
     size_t text_len;
@@ -200,7 +201,10 @@ static inline enum gw_err behave(struct world_device *dev, const struct gw_devic
         outcome->reason = "reset";
         return GW_E_LINK;
     }
-    if (dev->is_silent || dev->n_silent > 0) {
+    bool is_ignored = false;
+    for (size_t i = 0; i < n; i++)
+        is_ignored |= dev->ignores[members[i]];
+    if (dev->is_silent || dev->n_silent > 0 || is_ignored) {
         dev->n_silent -= dev->n_silent > 0;
         world.now_us = deadline_us;
         return GW_E_TIMEOUT;
