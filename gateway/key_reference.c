@@ -1,0 +1,314 @@
+/* key_reference: walks the tables and writes what it finds, once for a terminal and once as Markdown. */
+#include "gateway/key_reference.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "gateway/key_text.h"
+
+enum { COLUMNS = 96, INDENT = 6, SECTIONS_MAX = 32 };
+
+/* ---- terminal -------------------------------------------------------------------------------------- */
+
+/* Characters, not bytes, of a UTF-8 text. */
+static size_t count_characters(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return n;
+}
+
+/* Prints words with line breaks; the first line begins at column `at`, further ones at `indent`. */
+static void print_wrapped(FILE *out, size_t at, size_t indent, const char *text)
+{
+    size_t column = at;
+
+    while (*text) {
+        size_t len = strcspn(text, " "), width = count_characters(text, len);
+
+        if (column > indent && column + 1 + width > COLUMNS) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > at) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(text, 1, len, out);
+        column += width;
+        text += len;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+static void print_choices(const struct gw_key *key, FILE *out)
+{
+    size_t widest = 0;
+
+    for (const struct gw_choice *choice = key->choices; choice->name; choice++)
+        if (choice->help && strlen(choice->name) > widest)
+            widest = strlen(choice->name);
+    for (const struct gw_choice *choice = key->choices; choice->name; choice++)
+        if (choice->help) {
+            size_t indent = INDENT + 2 + widest + 2;
+
+            fprintf(out, "%*s%-*s  ", INDENT + 2, "", (int)widest, choice->name);
+            print_wrapped(out, indent, indent, choice->help);
+        }
+}
+
+static void print_key(const struct gw_key *key, const char *also, FILE *out)
+{
+    char values[GW_KEY_WORDS], line[GW_KEY_WORDS + 200];
+
+    snprintf(line, sizeof line, "%s%s%s%s%s%s%s", gw_key_values(key, values),
+             key->def ? ", default " : "", key->def ? key->def : "",
+             key->flags & GW_REQUIRED ? ", required" : "",
+             key->flags & GW_INHERIT && *also ? "; may also stand at the " : "",
+             key->flags & GW_INHERIT ? also : "", key->flags & GW_SECRET ? "; secret" : "");
+    fprintf(out, "  %-20s ", key->name);
+    print_wrapped(out, 23, 23, line);
+    fprintf(out, "%*s", INDENT, "");
+    print_wrapped(out, INDENT, INDENT, key->help);
+    if (key->type == GW_KEY_CHOICE)
+        print_choices(key, out);
+    if (key->example)
+        fprintf(out, "%*sexample: %s: %s\n", INDENT, "", key->name, key->example);
+}
+
+static void print_table(const char *title, const struct gw_key *keys, const char *also, FILE *out)
+{
+    if (!keys->name)
+        return;
+    fprintf(out, "\n%s\n", title);
+    for (; keys->name; keys++)
+        print_key(keys, also, out);
+}
+
+void gw_print_driver_keys(const struct gw_driver *driver, FILE *out)
+{
+    const struct {
+        const char *what;
+        bool is_there;
+    } abilities[] = {
+        {"writes", driver->write != NULL},        {"listens", driver->listen != NULL},
+        {"simulates", driver->simulate != NULL},  {"scans", driver->scan != NULL},
+        {"identifies", driver->identify != NULL},
+    };
+
+    fprintf(out, "%s: %s\nreads", driver->name, driver->summary);
+    for (size_t i = 0; i < sizeof abilities / sizeof abilities[0]; i++)
+        if (abilities[i].is_there)
+            fprintf(out, ", %s", abilities[i].what);
+    fputc('\n', out);
+    print_table("Keys of a bus", driver->bus_keys, "", out);
+    print_table("Keys of a device", driver->device_keys, "bus", out);
+    print_table("Keys of a point", driver->point_keys, "device or the bus", out);
+}
+
+/* ---- Markdown -------------------------------------------------------------------------------------- */
+
+/* A cell must not hold a bar or a line feed; angle brackets would be taken for HTML. */
+static void print_cell(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        if (*text == '|')
+            fputs("\\|", out);
+        else if (*text == '<')
+            fputs("&lt;", out);
+        else
+            fputc(*text == '\n' ? ' ' : *text, out);
+}
+
+/* In backquotes nothing but the bar means anything. */
+static void print_code(FILE *out, const char *text)
+{
+    fputc('`', out);
+    for (; *text; text++)
+        fputs(*text == '|' ? "\\|" : (const char[]){*text, '\0'}, out);
+    fputc('`', out);
+}
+
+static void print_row(const struct gw_key *key, FILE *out)
+{
+    char words[GW_KEY_WORDS];
+
+    fputs("| ", out);
+    print_code(out, key->name);
+    fputs(" | ", out);
+    print_cell(out, gw_key_values(key, words));
+    fputs(" | ", out);
+    if (key->def)
+        print_code(out, key->def);
+    else
+        fputs(key->flags & GW_REQUIRED ? "required" : "", out);
+    fputs(" | ", out);
+    print_cell(out, key->help);
+    for (const struct gw_choice *choice = key->type == GW_KEY_CHOICE ? key->choices : NULL;
+         choice && choice->name; choice++)
+        if (choice->help) {
+            fputs(choice == key->choices ? "<br>" : "; ", out);
+            print_code(out, choice->name);
+            fputs(" ", out);
+            print_cell(out, choice->help);
+        }
+    if (key->example) {
+        fputs("<br>Example: ", out);
+        print_code(out, key->example);
+    }
+    fputs(" |\n", out);
+}
+
+static void print_rows(const struct gw_key *keys, FILE *out)
+{
+    if (!keys || !keys->name)
+        return;
+    fputs("\n| key | value | default | meaning |\n|---|---|---|---|\n", out);
+    for (; keys->name; keys++)
+        print_row(keys, out);
+}
+
+static void print_child(const struct gw_child *child, FILE *out)
+{
+    static const char *const shapes[] = {
+        [GW_SHAPE_SECTION] = "section",
+        [GW_SHAPE_LIST] = "list of sections",
+        [GW_SHAPE_NAMED] = "names and texts",
+        [GW_SHAPE_FILES] = "file, folder, or a list",
+    };
+
+    fprintf(out, "| `%s` | ", child->name);
+    if (child->section)
+        fprintf(out, "[%s](#%s)", shapes[child->shape], child->section->name);
+    else
+        fputs(shapes[child->shape], out);
+    fprintf(out, " | %s | ", child->is_required ? "required" : "");
+    print_cell(out, child->help);
+    fputs(" |\n", out);
+}
+
+/* Sections in the order in which they are met, each once. */
+struct walk {
+    const struct gw_section *seen[SECTIONS_MAX];
+    size_t n_seen;
+    const struct gw_key
+        *tables[SECTIONS_MAX]; /* tables printed so far, and the section that has them */
+    const char *homes[SECTIONS_MAX];
+    size_t n_tables;
+    FILE *out;
+};
+
+static bool was_seen(struct walk *walk, const struct gw_section *section)
+{
+    for (size_t i = 0; i < walk->n_seen; i++)
+        if (walk->seen[i] == section)
+            return true;
+    if (walk->n_seen < SECTIONS_MAX)
+        walk->seen[walk->n_seen++] = section;
+    return false;
+}
+
+/* Says which keys of another section may stand here too; prints them where they are met first. */
+static void print_more(struct walk *walk, const struct gw_section *section,
+                       const struct gw_key *keys)
+{
+    for (size_t i = 0; i < walk->n_tables; i++)
+        if (walk->tables[i] == keys) {
+            fputs("\nAlso", walk->out);
+            for (const struct gw_key *key = keys; key->name; key++)
+                fprintf(walk->out, "%s `%s`", key == keys ? "" : ",", key->name);
+            fprintf(walk->out, ": see [%s](#%s).\n", walk->homes[i], walk->homes[i]);
+            return;
+        }
+    if (walk->n_tables < SECTIONS_MAX) {
+        walk->tables[walk->n_tables] = keys;
+        walk->homes[walk->n_tables++] = section->name;
+    }
+    print_rows(keys, walk->out);
+}
+
+static void print_section(struct walk *walk, const struct gw_section *section)
+{
+    static const char *const drivers_keys[] = {
+        [GW_NO_DRIVER_KEYS] = "",
+        [GW_BUS_KEYS] = "\nAnd the keys of the driver: bus keys, and device and point keys marked "
+                        "as inherited.\n",
+        [GW_DEVICE_KEYS] =
+            "\nAnd the device keys of the driver, and point keys marked as inherited.\n",
+        [GW_POINT_KEYS] = "\nAnd the point keys of the driver.\n",
+    };
+
+    fprintf(walk->out, "\n## %s\n\n%s\n", section->name, section->help);
+    if (section->keys && section->keys->name)
+        print_more(walk, section, section->keys);
+    if (section->children && section->children->name) {
+        fputs("\n| key | value | | meaning |\n|---|---|---|---|\n", walk->out);
+        for (const struct gw_child *child = section->children; child->name; child++)
+            print_child(child, walk->out);
+    }
+    for (const struct gw_key *const *more = section->more_keys; more && *more; more++)
+        print_more(walk, section, *more);
+    fputs(drivers_keys[section->driver_keys], walk->out);
+}
+
+static void print_sections(struct walk *walk, const struct gw_section *section)
+{
+    if (was_seen(walk, section))
+        return;
+    print_section(walk, section);
+    for (const struct gw_child *child = section->children; child && child->name; child++)
+        if (child->section)
+            print_sections(walk, child->section);
+}
+
+static void print_driver_table(const char *title, const struct gw_key *keys, FILE *out)
+{
+    bool is_any_inherited = false;
+
+    if (!keys->name)
+        return;
+    fprintf(out, "\n### %s\n", title);
+    print_rows(keys, out);
+    for (const struct gw_key *key = keys; key->name; key++) {
+        if (!(key->flags & GW_INHERIT))
+            continue;
+        fprintf(
+            out, "%s `%s`",
+            is_any_inherited ? "," : "\nInherited, so they may also stand further out:", key->name);
+        is_any_inherited = true;
+    }
+    if (is_any_inherited)
+        fputs(".\n", out);
+}
+
+static void print_driver(const struct gw_driver *driver, FILE *out)
+{
+    char title[128];
+
+    fprintf(out, "\n## driver %s\n\n%s\n", driver->name, driver->summary);
+    snprintf(title, sizeof title, "bus keys of %s", driver->name);
+    print_driver_table(title, driver->bus_keys, out);
+    snprintf(title, sizeof title, "device keys of %s", driver->name);
+    print_driver_table(title, driver->device_keys, out);
+    snprintf(title, sizeof title, "point keys of %s", driver->name);
+    print_driver_table(title, driver->point_keys, out);
+}
+
+void gw_print_reference(const struct gw_driver *const *drivers, size_t n_drivers, FILE *out)
+{
+    struct walk walk = {.out = out};
+
+    fputs("# Every key\n\n"
+          "This page is made by `field2mqtt schema --markdown` from the tables that also read the "
+          "configuration.\n"
+          "A duration is a whole number with a unit: `500us`, `20ms`, `10s`, `5m`, `2h`, `7d`; a "
+          "size likewise: `512B`,\n"
+          "`64KiB`, `10MB`. A range is written `1-247`.\n",
+          out);
+    print_sections(&walk, &gw_schema_root);
+    print_sections(&walk, &gw_schema_template);
+    for (size_t i = 0; i < n_drivers; i++)
+        print_driver(drivers[i], out);
+}
