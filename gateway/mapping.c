@@ -108,15 +108,15 @@ static double scale_roughly(const struct gw_map *map, struct gw_wide raw)
     return map->offset_first ? (x + offset) * scale : x * scale + offset;
 }
 
-/* Leaves the scaled value in *wide; false when it does not fit there. */
-static bool scale_exactly(const struct gw_map *map, struct gw_wide *wide)
+/* False when the result does not fit. */
+static bool scale_exactly(const struct gw_map *map, struct gw_wide raw, struct gw_wide *ret_scaled)
 {
     struct gw_wide scale = gw_wide_of_decimal(map->scale);
-    struct gw_wide offset = gw_wide_of_decimal(map->offset);
+    struct gw_wide offset = gw_wide_of_decimal(map->offset), between;
 
     if (map->offset_first)
-        return gw_wide_add(*wide, offset, wide) && gw_wide_multiply(*wide, scale, wide);
-    return gw_wide_multiply(*wide, scale, wide) && gw_wide_add(*wide, offset, wide);
+        return gw_wide_add(raw, offset, &between) && gw_wide_multiply(between, scale, ret_scaled);
+    return gw_wide_multiply(raw, scale, &between) && gw_wide_add(between, offset, ret_scaled);
 }
 
 /* An integer or decimal where it is exact, else the nearest double. */
@@ -146,7 +146,8 @@ static struct gw_value narrow_float(double x, enum gw_kind kind)
 static const char *scale_value(const struct gw_map *map, const struct gw_value *raw, int32_t exp10,
                                struct gw_value *ret_value)
 {
-    struct gw_wide wide;
+    struct gw_wide wide, scaled;
+    bool is_exact;
 
     *ret_value = *raw;
     if (raw->kind == GW_TEXT)
@@ -158,15 +159,19 @@ static const char *scale_value(const struct gw_map *map, const struct gw_value *
     if (exp10 < -1000 || exp10 > 1000)
         return "overflow"; /* no scale of a device, and no sum of exponents may wrap */
     wide.e += exp10;
-    if (!scale_exactly(map, &wide)) {
+    is_exact = scale_exactly(map, wide, &scaled);
+    if (!is_exact) {
         struct gw_value rough = {.kind = GW_FLOAT64, .f64 = scale_roughly(map, wide)};
 
-        if (!gw_wide_of(&rough, &wide))
+        if (!gw_wide_of(&rough, &scaled))
             return "overflow";
     }
     if (map->decimals >= 0)
-        wide = gw_wide_round(wide, map->decimals);
-    *ret_value = is_float(raw) ? narrow_float(gw_wide_to_double(wide), raw->kind) : narrow(wide);
+        scaled = gw_wide_round(scaled, map->decimals);
+    if (is_float(raw) || !is_exact)
+        *ret_value = narrow_float(gw_wide_to_double(scaled), raw->kind);
+    else
+        *ret_value = narrow(scaled);
     return is_float(ret_value) && !isfinite(gw_value_to_double(ret_value)) ? "overflow" : NULL;
 }
 
@@ -249,14 +254,15 @@ static bool is_on_step(const struct gw_map *map, struct gw_wide wide)
 }
 
 /* Inverts the scale; false when the result has no end or too many digits. */
-static bool unscale_exactly(const struct gw_map *map, struct gw_wide *wide)
+static bool unscale_exactly(const struct gw_map *map, struct gw_wide value, struct gw_wide *ret_raw)
 {
-    struct gw_wide scale = gw_wide_of_decimal(map->scale);
+    struct gw_wide scale = gw_wide_of_decimal(map->scale), between;
     struct gw_wide minus_offset = gw_wide_negate(gw_wide_of_decimal(map->offset));
 
     if (map->offset_first)
-        return gw_wide_divide(*wide, scale, wide) && gw_wide_add(*wide, minus_offset, wide);
-    return gw_wide_add(*wide, minus_offset, wide) && gw_wide_divide(*wide, scale, wide);
+        return gw_wide_divide(value, scale, &between) &&
+               gw_wide_add(between, minus_offset, ret_raw);
+    return gw_wide_add(value, minus_offset, &between) && gw_wide_divide(between, scale, ret_raw);
 }
 
 static double unscale_roughly(const struct gw_map *map, double x)
@@ -340,20 +346,20 @@ static enum gw_err unscale_text(const struct gw_map *map, const struct gw_point_
 static enum gw_err unscale_number(const struct gw_map *map, const struct gw_point_traits *traits,
                                   const struct gw_value *value, struct gw_value *ret_raw)
 {
-    struct gw_wide wide;
+    struct gw_wide wide, raw;
     __int128 integer;
     bool is_exact;
 
     if (!gw_wide_of(value, &wide) || !is_in_range(map, value) || !is_on_step(map, wide))
         return GW_E_RANGE;
-    is_exact = unscale_exactly(map, &wide);
+    is_exact = unscale_exactly(map, wide, &raw);
     if (traits->kind == GW_FLOAT32 || traits->kind == GW_FLOAT64) {
         double x =
-            is_exact ? gw_wide_to_double(wide) : unscale_roughly(map, gw_value_to_double(value));
+            is_exact ? gw_wide_to_double(raw) : unscale_roughly(map, gw_value_to_double(value));
 
         return float_to_field(traits, x, ret_raw);
     }
-    if (!is_exact || !gw_wide_to_integer(wide, &integer))
+    if (!is_exact || !gw_wide_to_integer(raw, &integer))
         return GW_E_RANGE;
     return integer_to_field(traits, integer, ret_raw);
 }

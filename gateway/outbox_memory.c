@@ -8,6 +8,7 @@
  * where nothing was left to give out; the consumer that reads it before it calls next cannot miss one. */
 #include "gateway/outbox.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ static void forget(struct memory_outbox *self, uint64_t seq)
 {
     struct record *record = *slot_of(self, seq);
 
+    assert(record);
     *slot_of(self, seq) = NULL;
     self->stats.n_messages--;
     self->stats.n_bytes -= bytes_of(record->topic_len, record->payload_len);

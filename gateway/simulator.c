@@ -216,13 +216,13 @@ enum gw_err gw_simulator_start(const struct gw_bus_conf *conf,
     return GW_OK;
 }
 
-enum gw_err gw_simulator_join(struct gw_simulator *self, struct gw_driver_diag *ret_diag)
+enum gw_err gw_simulator_join(struct gw_simulator *simulator, struct gw_driver_diag *ret_diag)
 {
     enum gw_err err;
 
-    pthread_join(self->thread, NULL);
-    err = self->err;
-    *ret_diag = self->diag;
-    free_simulator(self);
+    pthread_join(simulator->thread, NULL);
+    err = simulator->err;
+    *ret_diag = simulator->diag;
+    free_simulator(simulator);
     return err;
 }

@@ -21,7 +21,7 @@ static enum gw_err put(struct gw_outbox *outbox, const char *topic, const char *
     const struct gw_message message = {.topic = topic,
                                        .payload = payload,
                                        .payload_len = strlen(payload),
-                                       .acquired_wall_ms = atoll(payload),
+                                       .acquired_wall_ms = strtoll(payload, NULL, 10),
                                        .qos = 1,
                                        .retain = payload[0] == 'r'};
 
@@ -521,11 +521,11 @@ static void no_message_of_many_threads_is_lost_or_overtaken(void **state)
             fail_msg("no event, %d messages received", n_received);
         while (outbox->ops->next(outbox, &message) == GW_OK) {
             char number[16] = "";
-            int from = atoi(message.topic);
+            int from = (int)strtol(message.topic, NULL, 10);
 
             memcpy(number, message.payload, message.payload_len);
             assert_true(message.seq > last_seq);
-            assert_int_equal(atoi(number), last[from] + 1);
+            assert_int_equal((int)strtol(number, NULL, 10), last[from] + 1);
             last[from]++;
             last_seq = message.seq;
             n_received++;
@@ -563,11 +563,11 @@ static void a_small_outbox_under_load_counts_what_it_drops(void **state)
     do {
         while (outbox->ops->next(outbox, &message) == GW_OK) {
             char number[16] = "";
-            int from = atoi(message.topic);
+            int from = (int)strtol(message.topic, NULL, 10);
 
             memcpy(number, message.payload, message.payload_len);
-            assert_true(atoi(number) > last[from]);
-            last[from] = atoi(number);
+            assert_true((int)strtol(number, NULL, 10) > last[from]);
+            last[from] = (int)strtol(number, NULL, 10);
             outbox->ops->ack(outbox, message.seq);
             n_received++;
         }
