@@ -18,7 +18,8 @@
 #include "drivers/modbus/wire_impl.h"
 
 enum {
-    DOUBT_TIMEOUTS = 3, /* an answer is awaited this many timeouts after its request */
+    DOUBT_TIMEOUTS = 3,         /* an answer may come so many timeouts after its request, and */
+    DOUBT_SLACK_US = 50 * 1000, /* ... on the way through adapters */
     DOUBT_MIN_US = 200 * 1000,
     DOUBT_MAX_US = 3000 * 1000,
     GAP_CHARS = 20, /* a frame that pauses longer than this and GAP_US is over */
@@ -51,7 +52,8 @@ static void put_in_doubt(struct modbus_wire *wire, uint8_t unit, int64_t until_u
 static void owe_answer(struct turn *turn, struct gw_outcome *outcome)
 {
     int64_t now_us = wire_now_us(turn->wire);
-    int64_t until_us = turn->sent_us + DOUBT_TIMEOUTS * (turn->deadline_us - turn->sent_us);
+    int64_t until_us =
+        turn->sent_us + DOUBT_SLACK_US + DOUBT_TIMEOUTS * (turn->deadline_us - turn->sent_us);
 
     until_us = wire_later(until_us, now_us + DOUBT_MIN_US);
     until_us = wire_sooner(until_us, now_us + DOUBT_MAX_US);
@@ -96,9 +98,11 @@ static enum gw_err read_more(struct modbus_wire *wire)
 {
     size_t n;
 
-    if (wire->n_rx ==
-        sizeof wire->rx) /* the older half can hold no frame that is still incomplete */
+    /* The older half can hold no frame that is still incomplete. */
+    if (wire->n_rx == sizeof wire->rx)
         drop(wire, sizeof wire->rx / 2);
+    if (wire->conf->transport == MODBUS_RTU_OVER_TCP)
+        wire_socket_hurry(wire->fd);
     enum gw_err err = wire_read(wire->fd, wire->rx + wire->n_rx, sizeof wire->rx - wire->n_rx, &n);
     if (err)
         return err == GW_E_TIMEOUT ? GW_OK : err;

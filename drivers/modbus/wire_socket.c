@@ -83,6 +83,13 @@ static void set_options(int fd)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
+void wire_socket_hurry(int fd)
+{
+    static const int one = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+}
+
 static enum gw_err say_failure(const struct modbus_bus_conf *conf, enum gw_err err, int error,
                                struct gw_driver_diag *diag)
 {

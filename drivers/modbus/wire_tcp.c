@@ -105,6 +105,7 @@ static enum gw_err receive(struct modbus_wire *wire, uint8_t frame[MODBUS_TCP_FR
     if (err)
         return err;
 
+    wire_socket_hurry(wire->fd);
     int64_t left_us = wire_later(deadline_us - wire_now_us(wire), 1);
     modbus_set_response_timeout(wire->library, (uint32_t)(left_us / 1000000),
                                 (uint32_t)(left_us % 1000000));

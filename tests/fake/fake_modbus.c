@@ -89,7 +89,7 @@ static void open_listener(struct fake_modbus *fake)
     fake->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     must(fake->listen_fd >= 0, "socket");
     must(bind(fake->listen_fd, (struct sockaddr *)&address, sizeof address) == 0, "bind");
-    must(listen(fake->listen_fd, 8) == 0, "listen");
+    must(listen(fake->listen_fd, 64) == 0, "listen");
     must(getsockname(fake->listen_fd, (struct sockaddr *)&address, &size) == 0, "getsockname");
     fake->tcp_port = ntohs(address.sin_port);
 }
@@ -298,7 +298,7 @@ static size_t spoil_content(const struct fake_action *action, uint8_t *pdu, size
         pdu[1] = action->exception;
         return 2;
     case FAKE_WRONG_UNIT:
-        *unit = (uint8_t)(*unit % 16 + 1);
+        *unit = (uint8_t)((*unit + 7) % 16 + 1); /* not the neighbour, which is asked next */
         return len;
     case FAKE_WRONG_FUNCTION:
         pdu[0] = pdu[0] == 3 ? 4 : 3;
