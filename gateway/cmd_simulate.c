@@ -95,8 +95,10 @@ static const char *take_value(struct options *options, const char *name, const c
         options->faults.seed = (uint32_t)n;
         return is_ok ? NULL : "a seed (0-4294967295)";
     }
-    return parse_delay(value, &options->faults.delay_us) ? NULL
-                                                         : "a time such as 500ms (at most 60m)";
+    enum gw_err err = gw_duration_parse(value, &options->faults.delay_us, why);
+    return err == GW_OK && options->faults.delay_us <= DELAY_MAX_US
+               ? NULL
+               : "a time up to 1h, such as 500ms";
 }
 
 static bool is_our_option(const char *name)
