@@ -49,14 +49,16 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
     buses = gw_walk_child(&walk, "buses");
     if (buses)
         gw_load_buses(loader, buses, &settings, &layer);
-    if (!buses || buses->n_entries == 0)
+    if (!buses || (buses->kind == GW_YAML_LIST && buses->n_entries == 0))
         gw_diag_add(loader->diags, whole, "there are no \"buses\": nothing to read");
     gw_check_command_topics(loader);
+    gw_check_deadbands(loader);
 }
 
 static void free_scratch(struct gw_loader *loader)
 {
     gw_free_templates(loader);
+    free(loader->deadbands);
     gw_strmap_free(&loader->topics);
     gw_strmap_free(&loader->changes);
     gw_strmap_free(&loader->bus_names);

@@ -50,13 +50,13 @@ static void bind_driver(struct gw_loader *loader, struct gw_walk *walk,
 }
 
 static void check_bus(struct gw_loader *loader, const struct gw_bus_context *context,
-                      const struct gw_bus_draft *draft, const struct gw_yaml_node *map)
+                      const struct gw_bus_draft *draft, const struct gw_yaml_node *map,
+                      size_t before)
 {
     const struct gw_driver *driver = context->driver;
     const char *of =
         gw_arena_print(&loader->memory.nodes, "bus \"%s\"", draft->name ? draft->name : "");
     struct gw_driver_diag diag = {0};
-    size_t before = gw_diags_count(loader->diags);
 
     if (loader->is_off)
         return;
@@ -64,7 +64,7 @@ static void check_bus(struct gw_loader *loader, const struct gw_bus_context *con
                       draft->name ? of : "the bus");
     gw_check_required(loader, driver->bus_keys, context->layer, GW_LEVEL_BUS, gw_yaml_mark(map),
                       of);
-    if (gw_diags_count(loader->diags) == before && driver->check_bus &&
+    if (gw_diags_n_added(loader->diags) == before && driver->check_bus &&
         driver->check_bus(context->bus->driver_conf, &diag) != GW_OK) {
         const struct gw_yaml_node *value =
             diag.key ? gw_layer_find(context->layer, diag.key, GW_LEVEL_BUS) : NULL;
@@ -133,6 +133,7 @@ static void walk_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
     struct gw_bus_draft draft = {0};
     struct gw_walk walk = {.section = &gw_bus_section};
     struct gw_bus_conf *bus = context->bus;
+    size_t before = gw_diags_n_added(loader->diags);
 
     gw_decode_defaults(loader, gw_bus_section.keys, &draft, false);
     gw_walk_bind(&walk, gw_bus_section.keys, &draft, 0);
@@ -143,7 +144,7 @@ static void walk_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
     gw_check_name(loader, map, &loader->bus_names, "bus");
     bus->name = draft.name ? draft.name : "bus";
     bus->align = draft.align;
-    check_bus(loader, context, &draft, map);
+    check_bus(loader, context, &draft, map, before);
     resolve_reopen(loader, &draft, map, bus);
     gw_load_publish(loader, &gw_publish_section, gw_walk_child(&walk, "publish"), NULL,
                     &context->settings);

@@ -58,6 +58,7 @@ struct device_drafts {
     void *device_conf, *point_proto;
     const struct gw_variable *variables;
     const struct gw_yaml_node *own_points, *template_points;
+    size_t n_before; /* mistakes: with none since then the driver can be asked */
 };
 
 /* Decodes a template's or a device's keys over what is there. */
@@ -86,21 +87,22 @@ static bool walk_layer(struct gw_loader *loader, const struct gw_driver *driver,
 
 static void check_device(struct gw_loader *loader, const struct gw_bus_context *bus,
                          const struct gw_layer *layer, const struct gw_yaml_node *node,
-                         const struct device_drafts *drafts)
+                         const struct device_drafts *drafts, bool lacks_template)
 {
     const char *name = drafts->device.name;
     const char *of =
         name ? gw_arena_print(&loader->memory.nodes, "device \"%s\"", name) : "the device";
     struct gw_driver_diag diag = {0};
-    size_t before = gw_diags_count(loader->diags);
 
     if (loader->is_off)
         return;
     gw_check_required(loader, gw_device_section.keys, layer, GW_LEVEL_DEVICE, gw_yaml_mark(node),
                       of);
+    if (lacks_template)
+        return;
     gw_check_required(loader, bus->driver->device_keys, layer, GW_LEVEL_DEVICE, gw_yaml_mark(node),
                       of);
-    if (gw_diags_count(loader->diags) != before || !bus->driver->check_device ||
+    if (gw_diags_n_added(loader->diags) != drafts->n_before || !bus->driver->check_device ||
         bus->driver->check_device(bus->bus->driver_conf, drafts->device_conf, &diag) == GW_OK)
         return;
     const struct gw_yaml_node *value =
@@ -141,7 +143,9 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
                     const struct gw_yaml_node *node, struct gw_device_conf *ret_device)
 {
     const struct gw_driver *driver = bus->driver;
-    struct device_drafts drafts = {.settings = bus->settings, .variables = bus->variables};
+    struct device_drafts drafts = {.settings = bus->settings,
+                                   .variables = bus->variables,
+                                   .n_before = gw_diags_n_added(loader->diags)};
     bool was_off = loader->is_off;
 
     if (node->kind == GW_YAML_WRONG)
@@ -153,17 +157,26 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
     memcpy(drafts.point_proto, bus->point_proto, driver->point_conf_size);
     gw_decode_defaults(loader, gw_device_section.keys, &drafts.device, false);
     const struct gw_template *template = find_template(loader, bus, node);
+    bool lacks_template = !template && gw_yaml_get(node, "template");
     if (template)
         walk_layer(loader, driver, &gw_schema_template, template->map, &drafts);
     const struct gw_layer outer = {template ? template->map : NULL, GW_LEVEL_DEVICE, bus->layer};
     const struct gw_layer layer = {node, GW_LEVEL_DEVICE, &outer};
     if (walk_layer(loader, driver, &gw_device_section, node, &drafts)) {
         gw_check_name(loader, node, &loader->device_names, "device");
-        check_device(loader, bus, &layer, node, &drafts);
+        check_device(loader, bus, &layer, node, &drafts, lacks_template);
         resolve_device(&drafts, template, node, ret_device);
         const struct gw_variable variable = {"device", ret_device->name, drafts.variables};
         struct gw_device_context context = {
-            bus, ret_device, template, drafts.settings, drafts.point_proto, &variable, &layer};
+            .bus = bus,
+            .device = ret_device,
+            .template = template,
+            .lacks_template = lacks_template,
+            .settings = drafts.settings,
+            .point_proto = drafts.point_proto,
+            .variables = &variable,
+            .layer = &layer,
+        };
         if (!loader->is_off)
             resolve_device_topic(loader, &context);
         gw_load_points(loader, &context, drafts.own_points, drafts.template_points);
@@ -187,6 +200,11 @@ static size_t count_points(struct gw_loader *loader, const struct gw_yaml_node *
     return 0;
 }
 
+static bool is_list(const struct gw_yaml_node *list)
+{
+    return !list || list->kind == GW_YAML_LIST;
+}
+
 /* Finds the point of the template that a device's point changes. NULL: it is a new one. */
 static const struct gw_yaml_node *find_in_template(const struct gw_device_context *context,
                                                    const struct gw_yaml_node *own)
@@ -206,6 +224,15 @@ static const struct gw_yaml_node *find_change(const struct gw_strmap *changes,
     return name && gw_yaml_is_scalar(name) ? gw_strmap_get(changes, name->text) : NULL;
 }
 
+/* The second point of one name in a template was reported when it was read. */
+static bool is_first(const struct gw_device_context *context, const struct gw_yaml_node *point)
+{
+    const struct gw_yaml_node *name = gw_yaml_get(point, "name");
+
+    return !name || !gw_yaml_is_scalar(name) ||
+           gw_strmap_get(&context->template->points, name->text) == point;
+}
+
 static void load_one(struct gw_loader *loader, const struct gw_device_context *context,
                      const struct gw_yaml_node *own, const struct gw_yaml_node *of_template)
 {
@@ -215,12 +242,44 @@ static void load_one(struct gw_loader *loader, const struct gw_device_context *c
         gw_load_point(loader, context, own, of_template, &device->points[device->n_points]);
 }
 
+/* Switching off a point that is not there does nothing: its name is mistyped. */
+static bool report_off_for_nothing(struct gw_loader *loader,
+                                   const struct gw_device_context *context,
+                                   const struct gw_yaml_node *point)
+{
+    if (!context->template || !gw_is_off(point) || point->n_entries > 2)
+        return false;
+    if (!loader->is_off)
+        gw_report_template_point(loader, context->template, gw_yaml_get(point, "name"), true);
+    return true;
+}
+
+/* Loads a point of the device, unless it changes one of the template: those are loaded already. */
+static void load_own(struct gw_loader *loader, const struct gw_device_context *context,
+                     const struct gw_yaml_node *point)
+{
+    if (!find_in_template(context, point) && !report_off_for_nothing(loader, context, point))
+        load_one(loader, context, point, NULL);
+}
+
+/* Finds the mistakes in the keys of a point that cannot be loaded. */
+static void look_at(struct gw_loader *loader, const struct gw_device_context *context,
+                    const struct gw_yaml_node *point)
+{
+    struct gw_point_conf unused;
+    bool was_off = loader->is_off;
+
+    loader->is_off = true;
+    gw_load_point(loader, context, point, NULL, &unused);
+    loader->is_off = was_off;
+}
+
 static void report_no_points(struct gw_loader *loader, const struct gw_device_context *context,
                              size_t n)
 {
     const struct gw_device_conf *device = context->device;
 
-    if (loader->is_off || device->n_points > 0)
+    if (loader->is_off || context->lacks_template || device->n_points > 0)
         return;
     if (n == 0)
         gw_diag_add(loader->diags, device->mark, "device \"%s\" has no points", device->name);
@@ -255,12 +314,14 @@ void gw_load_points(struct gw_loader *loader, struct gw_device_context *context,
         }
     for (const struct gw_yaml_node *point = n_template ? of_template->first : NULL; point;
          point = point->next)
-        load_one(loader, context, find_change(changes, point), point);
+        if (is_first(context, point))
+            load_one(loader, context, find_change(changes, point), point);
     for (const struct gw_yaml_node *point = n_own ? own->first : NULL; point; point = point->next) {
-        bool is_usable = gw_check_name(loader, point, &loader->point_names, "point");
-
-        if (is_usable && !(n_template && find_in_template(context, point)))
-            load_one(loader, context, point, NULL);
+        if (gw_check_name(loader, point, &loader->point_names, "point"))
+            load_own(loader, context, point);
+        else
+            look_at(loader, context, point);
     }
-    report_no_points(loader, context, n_own + n_template);
+    if (is_list(own) && is_list(of_template))
+        report_no_points(loader, context, n_own + n_template);
 }

@@ -86,6 +86,7 @@ static void append(struct joining *joining, const struct gw_yaml_node *entry)
     joining->last = copy;
     joining->root->n_entries++;
     if (strcmp(copy->key, "buses") == 0) {
+        copy->kind = GW_YAML_LIST;
         copy->first = NULL;
         copy->n_entries = 0;
         joining->buses = copy;
@@ -101,7 +102,9 @@ static void append_buses(struct joining *joining, const struct gw_yaml_node *lis
     if (list->kind != GW_YAML_LIST) {
         gw_diag_add(loader->diags, gw_yaml_key_mark(list),
                     "\"buses\" must be a list of buses, not %s", gw_describe(loader, list));
-        joining->is_good = false;
+        if (!joining->buses)
+            append(joining, list);
+        joining->buses->kind = GW_YAML_WRONG; /* what is missing may be in there */
         return;
     }
     if (!joining->buses)

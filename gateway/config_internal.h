@@ -23,6 +23,9 @@ struct gw_loader {
     struct gw_strmap bus_names, device_names, point_names; /* of one parent at a time: nodes */
     const struct gw_variable *variables; /* ${gateway} and the user's at the gateway */
     struct gw_point_draft point_defaults;
+    const struct gw_yaml_node *
+        *deadbands; /* where every reading is published: useless unless used elsewhere */
+    size_t n_deadbands, n_deadbands_room;
     const char *good_topic; /* the last template that was found well-formed */
     bool is_off; /* inside of something with enabled: false: what it lacks is no mistake */
 };
@@ -138,6 +141,9 @@ struct gw_template {
 /* NULL when there is no usable one (reported at mark). */
 struct gw_template *gw_find_template(struct gw_loader *loader, const char *name,
                                      struct gw_mark mark);
+/* Says that a template lacks a point of this name, if there is one that was meant (or it is certain). */
+void gw_report_template_point(struct gw_loader *loader, const struct gw_template *template,
+                              const struct gw_yaml_node *name, bool is_certain);
 void gw_free_templates(struct gw_loader *loader);
 
 /* What a bus gives to its devices. */
@@ -155,6 +161,7 @@ struct gw_device_context {
     const struct gw_bus_context *bus;
     struct gw_device_conf *device;
     const struct gw_template *template;
+    bool lacks_template; /* it names one that cannot be used: what is missing may be in there */
     struct gw_settings settings;
     const void *point_proto;
     const struct gw_variable *variables;
@@ -181,12 +188,17 @@ void gw_load_publish(struct gw_loader *loader, const struct gw_section *section,
 bool gw_resolve_publish(struct gw_loader *loader, const struct gw_settings *settings,
                         const struct gw_variable *variables, const struct gw_layer *layer,
                         struct gw_mark mark, bool is_device, struct gw_publish *ret_publish);
+/* Checks what can be told without the driver. */
+void gw_check_map(struct gw_loader *loader, const struct gw_point_draft *draft,
+                  const struct gw_layer *layer);
 /* Resolves how raw values become engineering values; needs to know what the driver delivers. */
 void gw_resolve_map(struct gw_loader *loader, const struct gw_point_draft *draft,
                     const struct gw_layer *layer, const struct gw_point_traits *traits,
                     struct gw_map *ret_map);
 void gw_check_settings(struct gw_loader *loader, const struct gw_settings *settings,
                        const struct gw_layer *layer);
+/* Warns of deadbands that no point makes use of. */
+void gw_check_deadbands(struct gw_loader *loader);
 
 /* Takes a topic for a point, a device's message (no point) or the gateway's state (no device either); reports the other
  * one that has it already. */

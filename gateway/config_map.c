@@ -12,9 +12,9 @@ struct mapping {
     const struct gw_point_traits *traits;
 };
 
-static struct gw_mark place_of(const struct mapping *m, const char *key)
+static struct gw_mark place_of(const struct gw_layer *layer, const char *key)
 {
-    const struct gw_yaml_node *value = gw_layer_find(m->layer, key, GW_LEVEL_POINT);
+    const struct gw_yaml_node *value = gw_layer_find(layer, key, GW_LEVEL_POINT);
 
     return value ? gw_yaml_mark(value) : (struct gw_mark){0};
 }
@@ -237,6 +237,16 @@ static void check_kind(const struct mapping *m)
     }
 }
 
+void gw_check_map(struct gw_loader *loader, const struct gw_point_draft *draft,
+                  const struct gw_layer *layer)
+{
+    if (draft->scale.digits == 0)
+        gw_diag_add(loader->diags, place_of(layer, "scale"), "scale must not be 0");
+    if (draft->min > draft->max) /* false with a NaN: no limit */
+        gw_diag_add(loader->diags, place_of(layer, "min"), "min %.15g is more than max %.15g",
+                    draft->min, draft->max);
+}
+
 void gw_resolve_map(struct gw_loader *loader, const struct gw_point_draft *draft,
                     const struct gw_layer *layer, const struct gw_point_traits *traits,
                     struct gw_map *ret_map)
@@ -255,11 +265,6 @@ void gw_resolve_map(struct gw_loader *loader, const struct gw_point_draft *draft
         .max = isnan(draft->max) ? 0 : draft->max,
         .step = draft->step,
     };
-    if (draft->scale.digits == 0)
-        gw_diag_add(loader->diags, place_of(&m, "scale"), "scale must not be 0");
-    if (ret_map->has_min && ret_map->has_max && ret_map->min > ret_map->max)
-        gw_diag_add(loader->diags, place_of(&m, "min"), "min %.15g is more than max %.15g",
-                    ret_map->min, ret_map->max);
     check_kind(&m);
     if (draft->enums)
         resolve_enum(&m, draft->enums, ret_map);

@@ -63,6 +63,13 @@ static void check_servers(struct gw_loader *loader, const struct gw_yaml_node *m
         struct gw_server_url url;
         char why[GW_SERVER_URL_WHY];
 
+        if (strchr(mqtt->servers.items[i],
+                   '@')) { /* a password may be in it: none of it is shown */
+            gw_diag_hide_line(loader->diags, item_mark(list, i));
+            gw_diag_add(loader->diags, item_mark(list, i),
+                        "the server must not hold a user; use username and password");
+            continue;
+        }
         if (gw_server_url_parse(mqtt->servers.items[i], &url, why) != GW_OK) {
             gw_diag_add(loader->diags, item_mark(list, i), "server \"%.120s\" %s",
                         mqtt->servers.items[i], why);
@@ -190,8 +197,8 @@ void gw_load_mqtt(struct gw_loader *loader, const struct gw_yaml_node *map,
     if (draft.conf.reconnect_min_us > draft.conf.reconnect_max_us)
         gw_diag_add(
             loader->diags,
-            gw_yaml_key_mark(gw_yaml_get(map, gw_yaml_get(map, "reconnect_min") ? "reconnect_min"
-                                                                                : "reconnect_max")),
+            gw_yaml_mark(gw_yaml_get(map, gw_yaml_get(map, "reconnect_min") ? "reconnect_min"
+                                                                            : "reconnect_max")),
             "reconnect_min is longer than reconnect_max");
     *ret_mqtt = draft.conf;
 }

@@ -35,48 +35,29 @@ static bool walk_layer(struct gw_loader *loader, const struct gw_driver *driver,
 
 /* ---- checks ---------------------------------------------------------------------------------------- */
 
-/* A name that the template does not have is the likely reason for a point that lacks everything else. */
-static void suggest_template_point(struct gw_loader *loader,
-                                   const struct gw_device_context *context,
-                                   const struct gw_yaml_node *own, const char *name)
-{
-    const struct gw_strmap *points = context->template ? &context->template->points : NULL;
-    const char **candidates, *near;
-    size_t n = 0;
-
-    if (!points || !own)
-        return;
-    candidates = gw_arena_alloc(&loader->memory.nodes, points->n_used * sizeof *candidates);
-    for (size_t i = 0; i < points->n_slots; i++)
-        if (points->slots[i].key)
-            candidates[n++] = points->slots[i].key;
-    near = gw_suggest(name, candidates, n);
-    if (near)
-        gw_diag_add(loader->diags, gw_yaml_mark(gw_yaml_get(own, "name")),
-                    "template \"%s\" has no point \"%s\"; did you mean \"%s\"?",
-                    context->template->name, name, near);
-}
-
 /* Checks that everything needed is there. False when the driver cannot be asked. */
 static bool check_complete(struct gw_loader *loader, const struct gw_device_context *context,
                            const struct gw_layer *layer, const struct gw_yaml_node *own,
                            const char *name, struct gw_mark mark)
 {
-    size_t before = gw_diags_count(loader->diags);
+    size_t before = gw_diags_n_added(loader->diags);
 
     if (!name) {
         gw_check_required(loader, gw_point_section.keys, layer, GW_LEVEL_POINT, mark, "the point");
         return false;
     }
+    if (context->lacks_template)
+        return false;
     for (const struct gw_key *key = context->bus->driver->point_keys; key && key->name; key++)
         if ((key->flags & GW_REQUIRED) &&
             !gw_layer_find(layer, key->name,
                            key->flags & GW_INHERIT ? GW_LEVEL_ROOT : GW_LEVEL_POINT))
             gw_diag_add(loader->diags, mark, "point \"%s\" has no \"%s\"", name, key->name);
-    if (gw_diags_count(loader->diags) == before)
+    if (gw_diags_n_added(loader->diags) == before)
         return true;
-    if (!layer->outer->map)
-        suggest_template_point(loader, context, own, name);
+    /* A name that the template does not have is the likely reason for a point that lacks the rest. */
+    if (!layer->outer->map && context->template && own)
+        gw_report_template_point(loader, context->template, gw_yaml_get(own, "name"), false);
     return false;
 }
 
@@ -97,22 +78,19 @@ static bool ask_driver(struct gw_loader *loader, const struct gw_device_context 
 }
 
 static void check_access(struct gw_loader *loader, const struct gw_device_context *context,
-                         const struct gw_layer *layer, int access,
-                         const struct gw_point_traits *traits)
+                         const struct gw_layer *layer, const struct gw_point_conf *point)
 {
     const struct gw_yaml_node *value = gw_layer_find(layer, "access", GW_LEVEL_POINT);
+    struct gw_mark mark = value ? gw_yaml_mark(value) : point->mark;
+    bool reads = point->access != GW_ACCESS_W, writes = point->access != GW_ACCESS_R;
 
-    if (!value)
-        return;
-    if (access != GW_ACCESS_R && !context->bus->driver->write)
-        gw_diag_add(loader->diags, gw_yaml_mark(value), "access %s: the driver \"%s\" cannot write",
-                    value->text, context->bus->driver->name);
-    else if (access != GW_ACCESS_R && !traits->can_write)
-        gw_diag_add(loader->diags, gw_yaml_mark(value), "access %s: this point cannot be written",
-                    value->text);
-    else if (access != GW_ACCESS_W && !traits->can_read)
-        gw_diag_add(loader->diags, gw_yaml_mark(value), "access %s: this point cannot be read",
-                    value->text);
+    if (writes && !context->bus->driver->write)
+        gw_diag_add(loader->diags, mark, "access %s: the driver \"%s\" cannot write", value->text,
+                    context->bus->driver->name);
+    else if (writes && !point->traits.can_write)
+        gw_diag_add(loader->diags, mark, "access %s: this point cannot be written", value->text);
+    else if (reads && !point->traits.can_read)
+        gw_diag_add(loader->diags, mark, "point \"%s\" cannot be read; say access: w", point->name);
 }
 
 static void check_deadband(struct gw_loader *loader, const struct gw_settings *settings,
@@ -187,21 +165,31 @@ static void publish_alone(struct gw_loader *loader, const struct gw_device_conte
 
 /* ---- all of it ------------------------------------------------------------------------------------- */
 
-static void resolve_point(struct gw_loader *loader, const struct gw_device_context *context,
-                          const struct gw_layer *layer, struct point_drafts *drafts,
+/* What can be told of a point without its driver, even when other keys of it are wrong. */
+static void publish_point(struct gw_loader *loader, const struct gw_device_context *context,
+                          const struct gw_layer *layer, const struct point_drafts *drafts,
                           struct gw_mark owner, struct gw_point_conf *point)
+{
+    gw_check_map(loader, &drafts->point, layer);
+    gw_check_settings(loader, &drafts->settings, layer);
+    if (!point->name)
+        return;
+    if (context->settings.per == GW_PER_DEVICE)
+        join_device(loader, context, layer, &drafts->settings, point);
+    else
+        publish_alone(loader, context, layer, drafts, owner, point);
+}
+
+static void resolve_point(struct gw_loader *loader, const struct gw_device_context *context,
+                          const struct gw_layer *layer, const struct point_drafts *drafts,
+                          struct gw_point_conf *point)
 {
     point->driver_conf = drafts->driver_conf;
     point->interval_us = drafts->settings.interval_us;
     point->access = (enum gw_access)drafts->point.access;
     gw_resolve_map(loader, &drafts->point, layer, &point->traits, &point->map);
-    check_access(loader, context, layer, drafts->point.access, &point->traits);
+    check_access(loader, context, layer, point);
     check_deadband(loader, &drafts->settings, layer, point->name, point->map.unit);
-    gw_check_settings(loader, &drafts->settings, layer);
-    if (context->settings.per == GW_PER_DEVICE)
-        join_device(loader, context, layer, &drafts->settings, point);
-    else
-        publish_alone(loader, context, layer, drafts, owner, point);
 }
 
 bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *context,
@@ -213,7 +201,7 @@ bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *con
     const struct gw_layer layer = {own, GW_LEVEL_POINT, &outer};
     struct point_drafts drafts = {.settings = context->settings, .variables = context->variables};
     struct gw_mark mark = gw_yaml_mark(own ? own : of_template);
-    size_t before = gw_diags_count(loader->diags);
+    size_t before = gw_diags_n_added(loader->diags);
 
     drafts.point = loader->point_defaults;
     drafts.driver_conf = gw_arena_alloc(&loader->memory.texts, driver->point_conf_size);
@@ -224,10 +212,12 @@ bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *con
     if (loader->is_off || !drafts.point.is_enabled)
         return false;
     *ret_point = (struct gw_point_conf){.name = drafts.point.name, .mark = mark};
-    if (!check_complete(loader, context, &layer, own, drafts.point.name, mark) ||
-        gw_diags_count(loader->diags) != before ||
+    bool is_good = check_complete(loader, context, &layer, own, drafts.point.name, mark) &&
+                   gw_diags_n_added(loader->diags) == before;
+    publish_point(loader, context, &layer, &drafts, own ? mark : context->device->mark, ret_point);
+    if (!is_good ||
         !ask_driver(loader, context, &layer, drafts.driver_conf, mark, &ret_point->traits))
         return false;
-    resolve_point(loader, context, &layer, &drafts, own ? mark : context->device->mark, ret_point);
+    resolve_point(loader, context, &layer, &drafts, ret_point);
     return true;
 }

@@ -139,16 +139,49 @@ static bool resolve_payload(struct gw_loader *loader, const char *payload,
 
 /* ---- all of it ------------------------------------------------------------------------------------- */
 
+enum { NOTE_USED = 1, NOTE_LISTED = 2 };
+
+/* One deadband serves many points: whether it is of any use is known only when all have been seen. */
+static void note_deadband(struct gw_loader *loader, const struct gw_yaml_node *deadband,
+                          bool is_used)
+{
+    struct gw_yaml_node *node = (struct gw_yaml_node *)(uintptr_t)deadband;
+
+    if (is_used) {
+        node->notes |= NOTE_USED;
+        return;
+    }
+    if (node->notes)
+        return;
+    if (loader->n_deadbands == loader->n_deadbands_room) {
+        loader->n_deadbands_room = loader->n_deadbands_room ? loader->n_deadbands_room * 2 : 16;
+        loader->deadbands =
+            gw_grow(loader->deadbands, loader->n_deadbands_room, sizeof *loader->deadbands);
+    }
+    node->notes |= NOTE_LISTED;
+    loader->deadbands[loader->n_deadbands++] = node;
+}
+
+void gw_check_deadbands(struct gw_loader *loader)
+{
+    for (size_t i = 0; i < loader->n_deadbands; i++)
+        if (!(loader->deadbands[i]->notes & NOTE_USED))
+            gw_diag_warn(loader->diags, gw_yaml_key_mark(loader->deadbands[i]),
+                         "deadband has no effect without \"when: change\"");
+}
+
 void gw_check_settings(struct gw_loader *loader, const struct gw_settings *settings,
                        const struct gw_layer *layer)
 {
-    const struct gw_yaml_node *deadband = gw_layer_find(layer, "deadband", GW_LEVEL_ROOT);
-    const struct gw_yaml_node *silence = gw_layer_find(layer, "max_silence", GW_LEVEL_ROOT);
+    const struct gw_yaml_node *deadband = NULL, *silence = NULL;
 
-    if (deadband && settings->deadband.amount > 0 && settings->when == GW_WHEN_EVERY)
-        gw_diag_warn(loader->diags, gw_yaml_key_mark(deadband),
-                     "deadband has no effect without \"when: change\"");
-    if (silence && settings->max_silence_us && settings->max_silence_us < settings->min_interval_us)
+    if (settings->deadband.amount > 0)
+        deadband = gw_layer_find(layer, "deadband", GW_LEVEL_ROOT);
+    if (deadband)
+        note_deadband(loader, deadband, settings->when == GW_WHEN_CHANGE);
+    if (settings->max_silence_us && settings->max_silence_us < settings->min_interval_us)
+        silence = gw_layer_find(layer, "max_silence", GW_LEVEL_ROOT);
+    if (silence)
         gw_diag_add(loader->diags, gw_yaml_mark(silence),
                     "max_silence is shorter than min_interval");
 }

@@ -50,7 +50,7 @@ static void index_points(struct gw_loader *loader, struct gw_template *template)
     for (const struct gw_yaml_node *point = points->first; point; point = point->next) {
         const struct gw_yaml_node *name = gw_yaml_get(point, "name");
 
-        if (!name || !gw_yaml_is_scalar(name))
+        if (!name || !gw_yaml_is_scalar(name) || !gw_check_name(loader, point, NULL, "point"))
             continue;
         void **first = gw_strmap_at(&template->points, name->text);
         if (*first)
@@ -129,6 +129,26 @@ struct gw_template *gw_find_template(struct gw_loader *loader, const char *name,
         report_missing(loader, name, places, mark);
     }
     return template->map ? template : NULL;
+}
+
+void gw_report_template_point(struct gw_loader *loader, const struct gw_template *template,
+                              const struct gw_yaml_node *name, bool is_certain)
+{
+    const struct gw_strmap *points = &template->points;
+    const char **candidates, *near;
+    size_t n = 0;
+
+    if (!name || !gw_yaml_is_scalar(name))
+        return;
+    candidates = gw_arena_alloc(&loader->memory.nodes, points->n_used * sizeof *candidates);
+    for (size_t i = 0; i < points->n_slots; i++)
+        if (points->slots[i].key)
+            candidates[n++] = points->slots[i].key;
+    near = gw_suggest(name->text, candidates, n);
+    if (near || is_certain)
+        gw_diag_add(loader->diags, gw_yaml_mark(name), "template \"%s\" has no point \"%s\"%s%s%s",
+                    template->name, name->text, near ? "; did you mean \"" : "", near ? near : "",
+                    near ? "\"?" : "");
 }
 
 void gw_free_templates(struct gw_loader *loader)

@@ -77,22 +77,24 @@ static bool has_key(const struct gw_section *section, const struct gw_key *drive
 }
 
 /* Gives the section that a key belongs to when it is known elsewhere. */
-static const char *find_home(const struct gw_driver *driver, const char *name)
+static const char *find_home(const struct gw_section *here, const struct gw_driver *driver,
+                             const char *name)
 {
     const struct {
         const struct gw_section *section;
         const struct gw_key *driver_keys;
     } homes[] = {
-        {&gw_point_section, driver ? driver->point_keys : NULL},
+        {&gw_publish_section, NULL},
         {&gw_device_section, driver ? driver->device_keys : NULL},
+        {&gw_point_section, driver ? driver->point_keys : NULL},
         {&gw_bus_section, driver ? driver->bus_keys : NULL},
         {gw_schema_root.children[1].section, NULL},
-        {&gw_publish_section, NULL},
         {&gw_schema_root, NULL},
     };
 
     for (size_t i = 0; i < sizeof homes / sizeof homes[0]; i++)
-        if (has_key(homes[i].section, homes[i].driver_keys, name))
+        if (strcmp(homes[i].section->name, here->name) != 0 &&
+            has_key(homes[i].section, homes[i].driver_keys, name))
             return homes[i].section->name;
     return NULL;
 }
@@ -117,10 +119,10 @@ static void report_unknown(struct gw_loader *loader, const struct gw_walk *walk,
                            const struct gw_yaml_node *entry)
 {
     const char *near = suggest_key(walk, entry->key);
-    const char *home = find_home(walk->driver, entry->key);
+    const char *home = find_home(walk->section, walk->driver, entry->key);
     struct gw_mark mark = gw_yaml_key_mark(entry);
 
-    if (home && strcmp(home, walk->section->name) != 0)
+    if (home)
         gw_diag_add(loader->diags, mark, "key \"%s\" belongs to the section \"%s\", not to \"%s\"",
                     entry->key, home, walk->section->name);
     else if (near)

@@ -26,6 +26,7 @@ struct gw_diags {
     size_t n_kept, n_kept_room;
     size_t n_kept_mistakes, n_kept_warnings; /* each at most KEPT_MAX */
     size_t n_mistakes, n_warnings;
+    size_t n_added; /* mistakes, with repetitions */
     uint64_t *seen; /* hashes of place and sentence, open addressing; 0 is empty */
     size_t n_seen, n_seen_room;
     struct gw_mark *hidden;
@@ -145,6 +146,7 @@ static void add(struct gw_diags *diags, struct gw_mark mark, bool is_warning, co
 {
     char sentence[SENTENCE_MAX];
 
+    diags->n_added += !is_warning;
     vsnprintf(sentence, sizeof sentence, fmt, args);
     make_harmless(sentence);
     uint64_t hash = hash_diag(mark, sentence);
@@ -186,6 +188,11 @@ void gw_diag_hide_line(struct gw_diags *diags, struct gw_mark mark)
 size_t gw_diags_count(const struct gw_diags *diags)
 {
     return diags->n_mistakes;
+}
+
+size_t gw_diags_n_added(const struct gw_diags *diags)
+{
+    return diags->n_added;
 }
 
 bool gw_diags_any(const struct gw_diags *diags)

@@ -52,7 +52,8 @@ const char *gw_suggest(const char *word, const char *const *candidates, size_t n
         if (n > WORD_MAX || n > len + limit || len > n + limit)
             continue;
         size_t d = distance(word, len, candidates[i], n);
-        if (d < best) {
+        /* Of two equally near ones the one of the same length: letters were swapped or mistyped. */
+        if (d < best || (near && d == best && n == len && strlen(near) != len)) {
             best = d;
             near = candidates[i];
         }

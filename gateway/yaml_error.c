@@ -70,15 +70,22 @@ static struct gw_mark place(const char *file, yaml_mark_t mark)
 static void report_reader_error(const yaml_parser_t *parser, const char *file, const char *text,
                                 size_t len, struct gw_diags *diags)
 {
-    struct gw_mark mark = place_of_byte(file, text, len, parser->problem_offset);
+    size_t at = parser->problem_offset;
 
+    /* A byte that should continue a character: the character is where the mistake is. */
+    for (size_t back = 1;
+         back <= 3 && back <= at && at < len && strstr(parser->problem, "trailing"); back++)
+        if ((unsigned char)text[at - back] >= 0xC0) {
+            at -= back;
+            break;
+        }
+    struct gw_mark mark = place_of_byte(file, text, len, at);
     if (parser->problem && strstr(parser->problem, "control"))
         gw_diag_add(diags, mark, "the control character 0x%02X is not allowed",
                     (unsigned)parser->problem_value);
     else
         gw_diag_add(diags, mark, "this is not UTF-8 (byte 0x%02X); save the file as UTF-8",
-                    parser->problem_offset < len ? (unsigned char)text[parser->problem_offset]
-                                                 : 0u);
+                    at < len ? (unsigned char)text[at] : 0u);
 }
 
 /* Finds the byte at a place. The parser's index counts characters, so the way leads over the line. */

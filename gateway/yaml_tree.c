@@ -406,7 +406,7 @@ static enum gw_err check_encoding(const char *file, const char *text, size_t len
                                   struct gw_diags *diags)
 {
     if (len >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0)) {
-        gw_diag_add(diags, (struct gw_mark){file, 1, 1}, "the file is UTF-16; save it as UTF-8");
+        gw_diag_add(diags, (struct gw_mark){.file = file}, "the file is UTF-16; save it as UTF-8");
         return GW_E_CONFIG;
     }
     return GW_OK;

@@ -30,7 +30,8 @@ struct gw_yaml_node {
     uint32_t line, column; /* of the value */
     uint32_t key_line, key_column;
     uint32_t n_entries;
-    enum gw_yaml_kind kind;
+    enum gw_yaml_kind kind : 8;
+    unsigned notes : 8; /* for whoever walks the tree; 0 at first */
 };
 
 /* Where the texts and nodes of trees go. One serves many files. */
