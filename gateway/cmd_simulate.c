@@ -14,9 +14,11 @@
 
 #include "gateway/cmd.h"
 #include "gateway/number.h"
+#include "gateway/quantity.h"
 #include "gateway/simulator.h"
 
 enum { DIR_TEXT = 512, SEED_DEFAULT = 1 };
+#define DELAY_MAX_US ((int64_t)3600 * 1000000)
 
 struct options {
     struct gw_cmd_paths paths;
@@ -59,33 +61,6 @@ static bool parse_percent(const char *text, double *ret_percent)
     return *ret_percent >= 0 && *ret_percent <= 100;
 }
 
-/* "500us", "20ms", "1.5s", "2m"; at most an hour. */
-static bool parse_delay(const char *text, int64_t *ret_us)
-{
-    static const struct {
-        const char *name;
-        double us;
-    } units[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}};
-    char number[GW_NUMBER_TEXT];
-    size_t len = strspn(text, "0123456789.");
-    struct gw_decimal decimal;
-
-    if (len == 0 || len >= sizeof number)
-        return false;
-    memcpy(number, text, len);
-    number[len] = '\0';
-    if (gw_decimal_parse(number, &decimal) != GW_OK)
-        return false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (strcmp(text + len, units[i].name) == 0) {
-            double us = gw_decimal_to_double(decimal) * units[i].us;
-
-            *ret_us = us <= 3600e6 ? (int64_t)us : -1;
-            return *ret_us >= 0;
-        }
-    return false;
-}
-
 /* Gives what an option takes, in words, when `value` is not that; NULL when it was taken. */
 static const char *take_value(struct options *options, const char *name, const char *value)
 {
@@ -98,6 +73,7 @@ static const char *take_value(struct options *options, const char *name, const c
         {"--exception", &options->faults.exception},
         {"--garbage", &options->faults.garbage},
     };
+    char why[GW_QUANTITY_WHY];
     long long n = 0;
 
     for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++)
@@ -119,8 +95,10 @@ static const char *take_value(struct options *options, const char *name, const c
         options->faults.seed = (uint32_t)n;
         return is_ok ? NULL : "a seed (0-4294967295)";
     }
-    return parse_delay(value, &options->faults.delay_us) ? NULL
-                                                         : "a time such as 500ms (at most 60m)";
+    enum gw_err err = gw_duration_parse(value, &options->faults.delay_us, why);
+    return err == GW_OK && options->faults.delay_us <= DELAY_MAX_US
+               ? NULL
+               : "a time up to 1h, such as 500ms";
 }
 
 static bool is_our_option(const char *name)

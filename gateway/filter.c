@@ -97,6 +97,13 @@ static bool is_beyond_deadband(const struct gw_deadband *deadband, double last,
     return fabs(now - last) > limit + 2 * epsilon * fmax(fabs(now), fabs(last));
 }
 
+/* Polls come with jitter: one that is due after just this time may be a little early, and has to count, or the next
+ * would be a whole poll late. */
+static bool has_passed(int64_t silence_us, int64_t interval_us)
+{
+    return silence_us >= interval_us - interval_us / 20;
+}
+
 bool gw_filter_wants(const struct gw_publish *publish, const struct gw_point_state *state,
                      const struct gw_reading *reading, int64_t now_us)
 {
@@ -111,11 +118,11 @@ bool gw_filter_wants(const struct gw_publish *publish, const struct gw_point_sta
     is_changed = hash_reading(reading) != state->last_hash;
     if (!is_good && is_changed)
         return true; /* another reason */
-    if (silence_us < publish->min_interval_us)
+    if (!has_passed(silence_us, publish->min_interval_us))
         return false;
     if (publish->when == GW_WHEN_EVERY)
         return true;
-    if (publish->max_silence_us > 0 && silence_us >= publish->max_silence_us)
+    if (publish->max_silence_us > 0 && has_passed(silence_us, publish->max_silence_us))
         return true;
     if (!is_changed || !is_good)
         return false;

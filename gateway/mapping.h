@@ -35,7 +35,7 @@ GW_MUST_CHECK enum gw_err gw_map_unscale(const struct gw_map *map,
 /* Decides whether a reading is to be published now (when, deadband, min interval, max silence, on_bad).
  * A change of quality or reason goes out at once; min_interval holds for everything else. A value is published when
  * it is more than the deadband away from the one last published; names, texts and bools when they differ.
- * Units:  now_us is best the time at which the poll was due: then jitter does not stretch min_interval.
+ * Both intervals count as passed a twentieth early, so that polls at just this interval are not left out for jitter.
  * Does not change *state: call gw_filter_published after the message was made. */
 bool gw_filter_wants(const struct gw_publish *publish, const struct gw_point_state *state,
                      const struct gw_reading *reading, int64_t now_us);

@@ -47,11 +47,13 @@ static size_t lay_out(const struct gw_device *device, struct modbus_device *stat
         n_texts += text_size(point_conf(device, i));
     }
     state->max_extents = n_extents;
+    state->refusals.max = state->cuts.max = n_extents;
     state->extents = place(base, &size, n_extents, sizeof *state->extents);
     state->best_us = place(base, &size, n_extents + 1, sizeof *state->best_us);
     state->from = place(base, &size, n_extents + 1, sizeof *state->from);
     state->items = place(base, &size, n_extents + 1, sizeof *state->items);
-    state->bad = place(base, &size, n_extents, sizeof *state->bad);
+    state->refusals.spans = place(base, &size, n_extents, sizeof(struct modbus_span));
+    state->cuts.spans = place(base, &size, n_extents, sizeof(struct modbus_span));
     state->trials = place(base, &size, n_extents, sizeof *state->trials);
     state->scales = place(base, &size, device->n_points, sizeof *state->scales);
     state->text_at = place(base, &size, device->n_points, sizeof *state->text_at);

@@ -77,7 +77,7 @@ static void reorder(const uint16_t *in, size_t n_regs, int order, uint16_t *out)
 {
     for (size_t i = 0; i < n_regs; i++) {
         uint16_t word = in[order & MODBUS_CDAB ? n_regs - 1 - i : i];
-        out[i] = order & MODBUS_BADC ? (uint16_t)(word << 8 | word >> 8) : word;
+        out[i] = (uint16_t)(order & MODBUS_BADC ? word << 8 | word >> 8 : word);
     }
 }
 

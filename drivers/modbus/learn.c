@@ -6,15 +6,16 @@
 
 enum { EXCEPTION_ILLEGAL_FUNCTION = 1 };
 
-/* ---- bad intervals: by area and first; none contains another, so that they are in the order of their ends too ---- */
+/* ---- sets of intervals ---- */
 
-static size_t find_bad(const struct modbus_device *state, enum modbus_area area, uint32_t first)
+/* The first interval of the area that begins at `first` or later; it also ends first. */
+static size_t find_span(const struct modbus_spans *set, enum modbus_area area, uint32_t first)
 {
-    size_t low = 0, high = state->n_bad;
+    size_t low = 0, high = set->n;
 
     while (low < high) {
         size_t middle = (low + high) / 2;
-        const struct modbus_span *span = &state->bad[middle];
+        const struct modbus_span *span = &set->spans[middle];
         if (span->area < area || (span->area == area && span->first < first))
             low = middle + 1;
         else
@@ -23,52 +24,59 @@ static size_t find_bad(const struct modbus_device *state, enum modbus_area area,
     return low;
 }
 
+static uint32_t first_end(const struct modbus_spans *set, enum modbus_area area, uint32_t first)
+{
+    size_t at = find_span(set, area, first);
+
+    return at < set->n && set->spans[at].area == area ? set->spans[at].end : UINT32_MAX;
+}
+
+static void remove_spans(struct modbus_spans *set, size_t begin, size_t end)
+{
+    memmove(set->spans + begin, set->spans + end, (set->n - end) * sizeof *set->spans);
+    set->n -= end - begin;
+}
+
+static void add_span(struct modbus_spans *set, const struct modbus_span *span)
+{
+    if (first_end(set, span->area, span->first) <= span->end)
+        return; /* something narrower is known */
+    size_t end = find_span(set, span->area, span->first);
+    size_t begin = end;
+    while (end < set->n && modbus_span_covers(&set->spans[end], span))
+        end++;
+    while (begin > 0 && modbus_span_covers(&set->spans[begin - 1], span))
+        begin--;
+    remove_spans(set, begin, end);
+    if (set->n >= set->max)
+        return; /* full: what is not learnt is asked again */
+    memmove(set->spans + begin + 1, set->spans + begin, (set->n - begin) * sizeof *set->spans);
+    set->spans[begin] = *span;
+    set->n++;
+}
+
+static void remove_within(struct modbus_spans *set, const struct modbus_span *outer)
+{
+    size_t begin = find_span(set, outer->area, outer->first), end = begin;
+
+    while (end < set->n && modbus_span_covers(outer, &set->spans[end]))
+        end++;
+    remove_spans(set, begin, end);
+}
+
 uint32_t modbus_bad_end(const struct modbus_device *state, enum modbus_area area, uint32_t first)
 {
-    size_t at = find_bad(state, area, first);
+    uint32_t refused = first_end(&state->refusals, area, first);
+    uint32_t cut = first_end(&state->cuts, area, first);
 
-    return at < state->n_bad && state->bad[at].area == area ? state->bad[at].end : UINT32_MAX;
-}
-
-static void remove_bad(struct modbus_device *state, size_t begin, size_t end)
-{
-    memmove(state->bad + begin, state->bad + end, (state->n_bad - end) * sizeof *state->bad);
-    state->n_bad -= end - begin;
-}
-
-static void add_bad(struct modbus_device *state, const struct modbus_span *span)
-{
-    if (modbus_bad_end(state, span->area, span->first) <= span->end)
-        return; /* something narrower is known */
-    size_t end = find_bad(state, span->area, span->first);
-    size_t begin = end;
-    while (end < state->n_bad && modbus_span_covers(&state->bad[end], span))
-        end++;
-    while (begin > 0 && modbus_span_covers(&state->bad[begin - 1], span))
-        begin--;
-    remove_bad(state, begin, end);
-    if (state->n_bad >= state->max_extents)
-        return; /* full: what is not learnt is asked again */
-    memmove(state->bad + begin + 1, state->bad + begin,
-            (state->n_bad - begin) * sizeof *state->bad);
-    state->bad[begin] = *span;
-    state->n_bad++;
-}
-
-static void disprove_bad(struct modbus_device *state, const struct modbus_span *answered)
-{
-    size_t begin = find_bad(state, answered->area, answered->first), end = begin;
-
-    while (end < state->n_bad && modbus_span_covers(answered, &state->bad[end]))
-        end++;
-    remove_bad(state, begin, end);
+    return refused < cut ? refused : cut;
 }
 
 void modbus_forget(struct gw_device *device)
 {
     struct modbus_device *state = device->state;
 
-    state->n_bad = state->n_trials = 0;
+    state->refusals.n = state->cuts.n = state->n_trials = 0;
     state->generation++;
 }
 
@@ -115,13 +123,16 @@ void modbus_learn_answer(struct gw_device *device, const struct gw_request *requ
     struct modbus_device *state = device->state;
     struct modbus_read read = modbus_read_of(request);
 
-    disprove_bad(state, &read.span);
+    remove_within(&state->refusals, &read.span);
+    remove_within(&state->cuts, &read.span);
     if (!read.trial || read.generation != state->generation)
         return;
     struct modbus_trial *trial = &state->trials[read.trial - 1];
     trial->answered |= (uint8_t)(1u << read.half);
-    if (trial->answered == 3)
-        add_bad(state, &trial->span);
+    if (trial->answered == 3) {
+        add_span(&state->refusals, &trial->refused);
+        add_span(&state->cuts, &trial->cut);
+    }
 }
 
 void modbus_learn_refusal(struct gw_device *device, const struct gw_request *request,
@@ -140,7 +151,7 @@ void modbus_learn_refusal(struct gw_device *device, const struct gw_request *req
         if (!is_whole(&extent, &read.span))
             return;
     }
-    add_bad(state, &read.span);
+    add_span(&state->refusals, &read.span);
 }
 
 /* ---- splitting ---- */
@@ -181,10 +192,10 @@ static enum gw_err emit_halves(const struct gw_device *device, struct gw_plan *p
         !equal_spans(&spans[1], &refused->span)) {
         const struct modbus_span *left = &spans[spans[1].first < spans[0].first];
         const struct modbus_span *right = &spans[spans[1].first >= spans[0].first];
-        struct modbus_span blame = {left->area, left->end - 1, right->first + 1};
+        struct modbus_span cut = {left->area, left->end - 1, right->first + 1};
         if (left->end > right->first)
-            blame = refused->span;
-        state->trials[state->n_trials++] = (struct modbus_trial){blame, 0};
+            cut = refused->span;
+        state->trials[state->n_trials++] = (struct modbus_trial){cut, refused->span, 0};
         trial = (uint32_t)state->n_trials;
     }
     for (uint8_t half = 0; !err && half < 2; half++) {

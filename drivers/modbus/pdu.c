@@ -133,8 +133,8 @@ enum gw_err modbus_parse_read(const uint8_t *reply, size_t len, uint8_t function
     if (len != 2 + n_bytes || reply[1] != n_bytes)
         return GW_E_PROTO;
     for (size_t i = 0; i < count; i++)
-        ret_values[i] =
-            is_bit_read(function) ? reply[2 + i / 8] >> i % 8 & 1 : get16(reply + 2 + 2 * i);
+        ret_values[i] = (uint16_t)(is_bit_read(function) ? reply[2 + i / 8] >> i % 8 & 1
+                                                         : get16(reply + 2 + 2 * i));
     return GW_OK;
 }
 

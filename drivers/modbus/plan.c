@@ -124,15 +124,21 @@ void modbus_sort_extents(struct modbus_extent *extents, size_t n)
 }
 
 /* Holding registers come after input registers, so that a setpoint finds its scale already read. */
-enum { GROUP_ALONE = 1, GROUP_AREA_SHIFT = 1, GROUP_NORMAL = 8 };
+enum group_bits {
+    GROUP_MERGED = 0,
+    GROUP_HOLES = 1, /* extents that would take their neighbours down with them */
+    GROUP_ALONE = 2, /* one request for each point */
+    GROUP_KIND = 3,
+    GROUP_AREA_SHIFT = 2,
+    GROUP_LATER = 16, /* than scales that are read by themselves */
+};
 
-static uint8_t group_of(enum modbus_area area, bool is_early, bool is_alone)
+static unsigned area_bits(enum modbus_area area)
 {
     static const uint8_t ranks[] = {
         [MODBUS_COIL] = 0, [MODBUS_DISCRETE] = 1, [MODBUS_INPUT] = 2, [MODBUS_HOLDING] = 3};
 
-    return (uint8_t)((is_early ? 0 : GROUP_NORMAL) | ranks[area] << GROUP_AREA_SHIFT |
-                     (is_alone ? GROUP_ALONE : 0));
+    return (unsigned)ranks[area] << GROUP_AREA_SHIFT;
 }
 
 static enum modbus_area area_of(uint8_t group)
@@ -149,12 +155,12 @@ static bool is_bad(const struct modbus_device *state, const struct modbus_span *
 }
 
 static void add_extent(struct modbus_device *state, size_t *n_extents,
-                       const struct modbus_span *span, uint16_t point, bool is_early, bool is_alone)
+                       const struct modbus_span *span, uint16_t point, unsigned group)
 {
-    /* An extent with a hole in it is read by itself: merged, it would take its neighbours down with it. */
-    state->extents[(*n_extents)++] =
-        (struct modbus_extent){span->first, span->end, point,
-                               group_of(span->area, is_early, is_alone || is_bad(state, span))};
+    if (!(group & GROUP_ALONE) && is_bad(state, span))
+        group |= GROUP_HOLES;
+    state->extents[(*n_extents)++] = (struct modbus_extent){
+        span->first, span->end, point, (uint8_t)(group | area_bits(span->area))};
 }
 
 static void add_point(const struct gw_device *device, uint16_t index, size_t *n_extents)
@@ -169,11 +175,13 @@ static void add_point(const struct gw_device *device, uint16_t index, size_t *n_
         if (scale.area == value.area && hull.end - hull.first <= (uint32_t)conf->max_registers &&
             !is_bad(state, &hull))
             value = hull;
-        else
+        else /* input registers are read before holding registers anyway */
             add_extent(state, n_extents, &scale, index,
-                       scale.area == value.area || scale.area == MODBUS_HOLDING, false);
+                       scale.area == MODBUS_INPUT && value.area == MODBUS_HOLDING ? GROUP_LATER
+                                                                                  : 0);
     }
-    add_extent(state, n_extents, &value, index, false, point->read_alone);
+    add_extent(state, n_extents, &value, index,
+               GROUP_LATER | (point->read_alone ? GROUP_ALONE : GROUP_MERGED));
 }
 
 /* ---- requests ---- */
@@ -267,19 +275,18 @@ static bool has_same_span(const struct modbus_extent *a, const struct modbus_ext
     return a->first == b->first && a->end == b->end;
 }
 
-/* One request each; points that share a span with a hole share the request too, unless they want to be alone. */
-static enum gw_err plan_alone(const struct gw_device *device, struct gw_plan *plan, size_t begin,
-                              size_t end)
+/* One request for each point, or for each span that points share. */
+static enum gw_err plan_single(const struct gw_device *device, struct gw_plan *plan, size_t begin,
+                               size_t end)
 {
     const struct modbus_device *state = device->state;
+    bool is_alone = state->extents[begin].group & GROUP_ALONE;
     enum gw_err err = GW_OK;
 
     for (size_t next; !err && begin < end; begin = next) {
-        const struct modbus_extent *extents = state->extents;
         next = begin + 1;
-        while (next < end && has_same_span(&extents[begin], &extents[next]) &&
-               !point_conf(device, extents[begin].point)->read_alone &&
-               !point_conf(device, extents[next].point)->read_alone)
+        while (!is_alone && next < end &&
+               has_same_span(&state->extents[begin], &state->extents[next]))
             next++;
         err = emit_run(device, plan, begin, next);
     }
@@ -363,8 +370,8 @@ enum gw_err modbus_plan(struct gw_device *device, const uint16_t *points, size_t
         uint8_t group = state->extents[begin].group;
         for (end = begin + 1; end < n_extents && state->extents[end].group == group;)
             end++;
-        err = group & GROUP_ALONE ? plan_alone(device, ret_plan, begin, end)
-                                  : plan_merged(device, ret_plan, begin, end);
+        err = group & GROUP_KIND ? plan_single(device, ret_plan, begin, end)
+                                 : plan_merged(device, ret_plan, begin, end);
     }
     return err;
 }

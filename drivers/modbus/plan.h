@@ -2,10 +2,11 @@
  * Pure: no I/O. All memory is in the device state, sized by modbus_device_size; nothing is allocated later.
  *
  * DESIGN: an extent is what has to be read in one piece: a value with its low half and, when both fit in a request, its
- * scale register. Extents never split. What the device refuses is kept as "bad" intervals: no request for more than one
- * extent may contain one. A bad interval comes from a refused single extent (a hole), or from two requests that were
- * answered while the one for both was refused: then what lies between them, with the unit on either side, is bad (a cut).
- * An answer over a bad interval disproves it. Only minimal intervals are kept, so that there are no more than extents. */
+ * scale register. Extents never split. No request for more than one extent may contain an interval that is known
+ * to be bad. Those are: a single extent that was refused (a hole); a request that was refused while both its halves
+ * were answered; and then also what lies between the halves, with the unit on either side (a cut). An answer over an
+ * interval disproves it; a cut is a guess, which is wrong for a device that reads fewer registers at once than it says,
+ * so that refusals are kept for themselves. Only minimal intervals are kept: there are no more than extents. */
 #ifndef MODBUS_PLAN_H
 #define MODBUS_PLAN_H
 
@@ -37,9 +38,15 @@ struct modbus_extent {
         group; /* extents of different groups are not merged; requests go out in the order of groups */
 };
 
-/* Two halves of a refused request: when both are answered as they stand, `span` is bad. */
+/* Intervals sorted by area and first; none contains another, so that their ends are in order too. */
+struct modbus_spans {
+    struct modbus_span *spans;
+    size_t n, max;
+};
+
+/* Two halves of a refused request: when both are answered as they stand, the cut is believed. */
 struct modbus_trial {
-    struct modbus_span span;
+    struct modbus_span cut, refused;
     uint8_t answered; /* bit 0: first half, bit 1: second */
 };
 
@@ -58,11 +65,11 @@ struct modbus_device {
     } refused; /* the last refused request */
     struct modbus_extent *extents;
     size_t max_extents;
-    uint64_t *best_us;       /* of the extents up to here */
-    uint32_t *from;          /* where the last request of the best begins */
-    uint32_t *items;         /* extents of the same span are one item: where it begins */
-    struct modbus_span *bad; /* by area and first; none contains another */
-    size_t n_bad;
+    uint64_t *best_us;            /* of the extents up to here */
+    uint32_t *from;               /* where the last request of the best begins */
+    uint32_t *items;              /* extents of the same span are one item: where it begins */
+    struct modbus_spans refusals; /* holes, and requests whose halves were answered */
+    struct modbus_spans cuts; /* what must be to blame for them, as long as nothing disproves it */
     struct modbus_trial *trials;
     size_t n_trials;
     uint32_t generation;         /* of the trials: they begin anew with each plan */

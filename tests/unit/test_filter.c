@@ -173,7 +173,7 @@ static void a_minimum_interval_delays_but_does_not_lose_a_change(void **state)
     (void)state;
     assert_true(offer(&publish, &point, good(INT_(1)), 0));
     assert_false(offer(&publish, &point, good(INT_(2)), 1 * S));
-    assert_false(offer(&publish, &point, good(INT_(2)), 10 * S - 1));
+    assert_false(offer(&publish, &point, good(INT_(2)), 9 * S));
     assert_true(offer(&publish, &point, good(INT_(2)), 10 * S));
     publish.when = GW_WHEN_EVERY;
     assert_false(offer(&publish, &point, good(INT_(2)), 19 * S));
@@ -183,6 +183,26 @@ static void a_minimum_interval_delays_but_does_not_lose_a_change(void **state)
     assert_true(offer(&publish, &point, bad("busy"), 31 * S));
 }
 
+/* Polled every second, each up to 20 ms early or late. */
+static void jitter_of_the_polls_does_not_double_an_interval(void **state)
+{
+    struct test_random random = test_random_start();
+    struct gw_publish every = {.when = GW_WHEN_EVERY, .min_interval_us = 1 * S};
+    struct gw_publish repeat = {.when = GW_WHEN_CHANGE, .max_silence_us = 10 * S};
+    struct gw_point_state limited = {0}, silent = {0};
+    int n_limited = 0, n_silent = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        int64_t now_us = i * S + (int64_t)test_random_below(&random, 40001) - 20000;
+
+        n_limited += offer(&every, &limited, good(INT_(i)), now_us);
+        n_silent += offer(&repeat, &silent, good(INT_(1)), now_us);
+    }
+    assert_int_equal(n_limited, 1000);
+    assert_int_equal(n_silent, 100);
+}
+
 static void a_value_that_stays_is_repeated_after_the_maximum_silence(void **state)
 {
     struct gw_publish publish = {.when = GW_WHEN_CHANGE, .max_silence_us = 60 * S};
@@ -190,10 +210,10 @@ static void a_value_that_stays_is_repeated_after_the_maximum_silence(void **stat
 
     (void)state;
     assert_true(offer(&publish, &point, good(INT_(1)), 1 * S));
-    assert_false(offer(&publish, &point, good(INT_(1)), 60 * S));
+    assert_false(offer(&publish, &point, good(INT_(1)), 57 * S));
     assert_true(offer(&publish, &point, good(INT_(1)), 61 * S));
     assert_true(offer(&publish, &point, good(INT_(2)), 62 * S));
-    assert_false(offer(&publish, &point, good(INT_(2)), 121 * S));
+    assert_false(offer(&publish, &point, good(INT_(2)), 118 * S));
     assert_true(offer(&publish, &point, good(INT_(2)), 122 * S));
     assert_true(offer(&publish, &point, bad("timeout"), 123 * S));
     assert_false(offer(&publish, &point, bad("timeout"), 124 * S));
@@ -229,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_deadband_in_percent_follows_the_last_published_value),
         cmocka_unit_test(states_names_and_texts_know_no_deadband),
         cmocka_unit_test(a_minimum_interval_delays_but_does_not_lose_a_change),
+        cmocka_unit_test(jitter_of_the_polls_does_not_double_an_interval),
         cmocka_unit_test(a_value_that_stays_is_repeated_after_the_maximum_silence),
         cmocka_unit_test(a_subscriber_is_never_more_than_the_deadband_behind),
     };

@@ -343,12 +343,17 @@ struct trial {
     uint8_t block_of[MAX_EXTENTS];
 };
 
-static bool contains_bad(const struct modbus_device *state, const struct modbus_span *span)
+static bool contains_any(const struct modbus_spans *set, const struct modbus_span *span)
 {
-    for (size_t i = 0; i < state->n_bad; i++)
-        if (modbus_span_covers(span, &state->bad[i]))
+    for (size_t i = 0; i < set->n; i++)
+        if (modbus_span_covers(span, &set->spans[i]))
             return true;
     return false;
+}
+
+static bool contains_bad(const struct modbus_device *state, const struct modbus_span *span)
+{
+    return contains_any(&state->refusals, span) || contains_any(&state->cuts, span);
 }
 
 /* The cost of one block of a partition by the rules alone; UINT64_MAX when it is not allowed. */
