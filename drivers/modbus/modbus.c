@@ -1,6 +1,7 @@
 /* modbus: the tables of the two drivers, modbus-rtu and modbus-tcp. They differ in the keys of their bus only; below the
  * tables they are the same code, and the wire tells them apart. */
 #include "drivers/modbus/driver.h"
+#include "drivers/modbus/slave.h"
 #include "drivers/modbus/wire_impl.h" /* for the size of the wire alone, which the tables need as a constant */
 
 #define SECONDS INT64_C(1000000)
@@ -24,7 +25,8 @@ static void close_bus(struct gw_bus *bus)
     .check_bus = modbus_check_bus, .check_device = modbus_check_device,                            \
     .check_point = modbus_check_point, .prepare = modbus_prepare, .open = open_bus,                \
     .close = close_bus, .plan = modbus_plan, .execute = modbus_execute, .split = modbus_split,     \
-    .forget = modbus_forget, .write = modbus_write
+    .forget = modbus_forget, .write = modbus_write, .redirect = modbus_redirect,                   \
+    .simulate = modbus_simulate
 
 static const struct gw_driver rtu = {
     .name = "modbus-rtu",
