@@ -12,18 +12,23 @@ struct gw_publisher;
 struct gw_publisher_stats {
     bool is_connected;
     const char *server; /* of the connection or the last attempt; borrowed from the config */
-    uint64_t n_connects, n_sent, n_acked, n_refused; /* refused: dropped, the broker or library says never */
+    uint64_t n_connects, n_sent, n_acked,
+        n_refused; /* refused: dropped, the broker or library says never */
     size_t n_in_flight;
 };
 
 /* Starts the thread. Errors: GW_E_NOMEM, GW_E_CONFIG (the library refuses the settings; logged).
  * Owns:   conf, outbox, clock are borrowed until gw_publisher_stop. */
-GW_MUST_CHECK enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf, struct gw_outbox *outbox,
-                                             const struct gw_clock *clock, struct gw_publisher **ret_publisher);
+GW_MUST_CHECK enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf,
+                                             struct gw_outbox *outbox, const struct gw_clock *clock,
+                                             struct gw_publisher **ret_publisher);
 
 /* Sends what is left until flush_until_us at most, publishes "offline", disconnects, ends the thread, frees.
- * deadline_us bounds the whole; a thread that hangs longer is abandoned (GW_E_TIMEOUT). */
-GW_MUST_CHECK enum gw_err gw_publisher_stop(struct gw_publisher *publisher, int64_t flush_until_us, int64_t deadline_us);
-void gw_publisher_stats(struct gw_publisher *publisher, struct gw_publisher_stats *ret_stats); /* Thread: any. */
+ * deadline_us bounds the whole. GW_E_TIMEOUT: the thread hangs in the resolver or the library and is abandoned; it may
+ * still touch conf, outbox and clock, so leave them alone and end the process. NULL is fine. */
+GW_MUST_CHECK enum gw_err gw_publisher_stop(struct gw_publisher *publisher, int64_t flush_until_us,
+                                            int64_t deadline_us);
+void gw_publisher_stats(struct gw_publisher *publisher,
+                        struct gw_publisher_stats *ret_stats); /* Thread: any. */
 
 #endif

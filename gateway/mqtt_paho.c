@@ -1,0 +1,509 @@
+/* mqtt_paho: the one file that knows Eclipse Paho's MQTTAsync.
+ *
+ * DESIGN. Paho keeps one lock for all its handles while it runs callbacks on its own two threads. So callbacks here
+ * only copy an event into a queue; they get an integer (client, connection, slot) as context, never a pointer, since
+ * a late callback may outlive what a pointer points to. Every attempt to connect has a handle of its own: a handle
+ * that is connected again frees TLS options that its thread may still read (paho #1483), and late callbacks of an
+ * old handle can be told from those of the new.
+ * Between attempts there is no handle, so Paho ends its threads; that costs 100 ms, but starting them anew notices
+ * the new socket at once, where running ones would only after a second. Persistence, buffering, automatic reconnect and the
+ * server list of Paho stay off: they lose messages or hide what happens. */
+#include "gateway/mqtt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <MQTTAsync.h>
+
+#include "gateway/mqtt_address.h"
+#include "gateway/mqtt_inbox.h"
+
+enum {
+    SPARE_EVENTS = 64,
+    PROBE_TIMEOUT_US = 2000000,
+    DETAIL_BYTES = 256,
+    NO_MEMORY = -99, /* PAHO_MEMORY_ERROR, which the library returns but its header does not name */
+};
+
+struct gw_mqtt {
+    const struct gw_mqtt_conf *conf;
+    struct gw_inbox *inbox;
+    MQTTAsync handle; /* NULL between attempts */
+    struct gw_server server;
+    struct gw_address addresses[GW_ADDRESS_MAX];
+    size_t n_addresses, at_address;
+    int will_qos; /* lowered, and retain taken away, for a broker that cannot */
+    bool will_retain;
+};
+
+/* ---- Paho's callbacks: on its threads, under its lock ---- */
+
+static void on_sent(void *context, MQTTAsync_successData *data)
+{
+    (void)data;
+    gw_inbox_post(
+        context, (struct gw_mqtt_event){.kind = GW_MQTT_DELIVERED, .slot = gw_inbox_slot(context)});
+}
+
+static void on_sent_5(void *context, MQTTAsync_successData5 *data)
+{
+    (void)data;
+    gw_inbox_post(
+        context, (struct gw_mqtt_event){.kind = GW_MQTT_DELIVERED, .slot = gw_inbox_slot(context)});
+}
+
+static void on_not_sent(void *context, MQTTAsync_failureData *data)
+{
+    (void)data;
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_UNDELIVERED,
+                                                  .slot = gw_inbox_slot(context)});
+}
+
+static void on_not_sent_5(void *context, MQTTAsync_failureData5 *data)
+{
+    struct gw_mqtt_event event = {.kind = GW_MQTT_UNDELIVERED, .slot = gw_inbox_slot(context)};
+
+    if (data && data->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR) {
+        event.kind = GW_MQTT_REFUSED;
+        event.code = (uint8_t)data->reasonCode;
+    }
+    gw_inbox_post(context, event);
+}
+
+static void on_connected(void *context, MQTTAsync_successData *data)
+{
+    (void)data;
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_CONNECTED,
+                                                  .limits = {UINT32_MAX, UINT16_MAX, 2, true}});
+}
+
+static int64_t property(MQTTProperties *properties, enum MQTTPropertyCodes code, int64_t otherwise)
+{
+    if (!MQTTProperties_hasProperty(properties, code))
+        return otherwise;
+    return MQTTProperties_getNumericValue(properties, code);
+}
+
+static void on_connected_5(void *context, MQTTAsync_successData5 *data)
+{
+    MQTTProperties *have = &data->properties;
+    const struct gw_mqtt_limits limits = {
+        .max_packet = (uint32_t)property(have, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX),
+        .receive_max = (uint16_t)property(have, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX),
+        .max_qos = (uint8_t)property(have, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2),
+        .has_retain = property(have, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0,
+    };
+
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_CONNECTED, .limits = limits});
+}
+
+/* What the library calls a failure is -1 for nearly everything; a code above 0 is the broker's. */
+static void post_failed(void *context, int code, const char *message)
+{
+    struct gw_mqtt_event event = {.kind = GW_MQTT_CONNECT_FAILED};
+
+    if (code > 0 && code <= 0xff) {
+        event.why = GW_MQTT_WHY_CODE;
+        event.code = (uint8_t)code;
+    } else if (message && strstr(message, "timeout")) {
+        event.why = GW_MQTT_WHY_TIMEOUT;
+    }
+    gw_inbox_post(context, event);
+}
+
+static void on_not_connected(void *context, MQTTAsync_failureData *data)
+{
+    post_failed(context, data ? data->code : -1, data ? data->message : NULL);
+}
+
+static void on_not_connected_5(void *context, MQTTAsync_failureData5 *data)
+{
+    if (data && data->reasonCode > 0)
+        post_failed(context, data->reasonCode, NULL);
+    else
+        post_failed(context, data ? data->code : -1, data ? data->message : NULL);
+}
+
+static void on_lost(void *context, char *cause)
+{
+    (void)cause; /* always NULL in Paho 1.3 */
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_LOST, .why = GW_MQTT_WHY_CLOSED});
+}
+
+/* MQTT 5: the broker says why before it closes. */
+static void on_broker_disconnects(void *context, MQTTProperties *properties,
+                                  enum MQTTReasonCodes code)
+{
+    (void)properties;
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_LOST,
+                                                  .why = GW_MQTT_WHY_CODE,
+                                                  .code = (uint8_t)code});
+}
+
+static void on_disconnected(void *context, MQTTAsync_successData *data)
+{
+    (void)data;
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_DISCONNECTED});
+}
+
+static void on_disconnected_5(void *context, MQTTAsync_successData5 *data)
+{
+    (void)data;
+    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_DISCONNECTED});
+}
+
+/* Nothing is subscribed to; what comes nevertheless is dropped. 1, always: 0 would bring it again at once. */
+static int on_message(void *context, char *topic, int topic_len, MQTTAsync_message *message)
+{
+    (void)context, (void)topic_len;
+    MQTTAsync_freeMessage(&message);
+    MQTTAsync_free(topic);
+    return 1;
+}
+
+static int on_tls_error(const char *text, size_t len, void *context)
+{
+    gw_inbox_note(context, text, len);
+    return 1;
+}
+
+/* ---- new, free ---- */
+
+static bool is_v5(const struct gw_mqtt *mqtt)
+{
+    return mqtt->conf->version == GW_MQTT_5;
+}
+
+static int create_handle(const struct gw_mqtt *mqtt, const char *uri, MQTTAsync *ret_handle)
+{
+    MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer;
+
+    options.MQTTVersion = is_v5(mqtt) ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+    options.sendWhileDisconnected = 0;
+    options.maxBufferedMessages = 2 * (int)mqtt->conf->max_inflight + SPARE_EVENTS;
+    return MQTTAsync_createWithOptions(ret_handle, uri, mqtt->conf->client_id,
+                                       MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
+}
+
+enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mqtt)
+{
+    struct gw_mqtt *mqtt = calloc(1, sizeof *mqtt);
+
+    if (!mqtt)
+        return GW_E_NOMEM;
+    signal(SIGPIPE, SIG_IGN); /* the library does the same, later */
+    mqtt->conf = conf;
+    mqtt->will_qos = 1;
+    mqtt->will_retain = true;
+    mqtt->inbox = gw_inbox_new((size_t)conf->max_inflight + SPARE_EVENTS);
+    if (!mqtt->inbox) {
+        free(mqtt);
+        return GW_E_NOMEM;
+    }
+    const int rc = create_handle(mqtt, "tcp://127.0.0.1:1", &mqtt->handle); /* as a trial */
+    if (rc != MQTTASYNC_SUCCESS) {
+        mqtt->handle = NULL;
+        gw_mqtt_free(mqtt);
+        return rc == NO_MEMORY ? GW_E_NOMEM : GW_E_CONFIG;
+    }
+    gw_mqtt_drop(mqtt);
+    *ret_mqtt = mqtt;
+    return GW_OK;
+}
+
+void gw_mqtt_free(struct gw_mqtt *mqtt)
+{
+    if (!mqtt)
+        return;
+    gw_mqtt_drop(mqtt);
+    gw_inbox_free(mqtt->inbox);
+    free(mqtt);
+}
+
+/* ---- connect ---- */
+
+static void fail(struct gw_mqtt *mqtt, enum gw_mqtt_why why, const char *detail)
+{
+    gw_inbox_note(gw_inbox_context(mqtt->inbox, 0), detail, strlen(detail));
+    gw_inbox_post(gw_inbox_context(mqtt->inbox, 0),
+                  (struct gw_mqtt_event){.kind = GW_MQTT_CONNECT_FAILED, .why = (uint8_t)why});
+}
+
+static int seconds_up(int64_t us)
+{
+    return (int)((us + 999999) / 1000000);
+}
+
+static void set_tls(const struct gw_mqtt *mqtt, MQTTAsync_SSLOptions *tls)
+{
+    const struct gw_mqtt_tls *conf = &mqtt->conf->tls;
+
+    tls->trustStore = conf->ca_file; /* NULL: the system's */
+    tls->keyStore = conf->cert_file;
+    /* Named even if it is the same file: else Paho 1.3.12 lets both point to one text and frees it twice. */
+    tls->privateKey = conf->key_file ? conf->key_file : conf->cert_file;
+    /* Never NULL: OpenSSL would ask for the password of an encrypted key at the terminal. */
+    tls->privateKeyPassword = conf->key_password ? conf->key_password : "";
+    tls->verify = conf->verify;
+    tls->enableServerCertAuth = conf->verify;
+    /* Paho 1.3.12 lowers the security level to 1 (SSLSocket.c); level 2 also means TLS 1.2 at least. */
+    tls->enabledCipherSuites = "DEFAULT:@SECLEVEL=2";
+    tls->sslVersion = MQTT_SSL_VERSION_TLS_1_2;
+    tls->ssl_error_cb = on_tls_error;
+    tls->ssl_error_context = gw_inbox_context(mqtt->inbox, 0);
+}
+
+static void set_answers(const struct gw_mqtt *mqtt, MQTTAsync_connectOptions *options)
+{
+    options->context = gw_inbox_context(mqtt->inbox, 0);
+    if (is_v5(mqtt)) {
+        options->cleanstart = 1;
+        options->onSuccess5 = on_connected_5;
+        options->onFailure5 = on_not_connected_5;
+    } else {
+        options->cleansession = 1;
+        options->onSuccess = on_connected;
+        options->onFailure = on_not_connected;
+    }
+}
+
+static int start_connect(struct gw_mqtt *mqtt)
+{
+    const struct gw_mqtt_conf *conf = mqtt->conf;
+    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
+    const MQTTAsync_connectOptions options_5 = MQTTAsync_connectOptions_initializer5;
+    MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
+    MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
+
+    if (is_v5(mqtt))
+        options = options_5;
+    options.MQTTVersion = is_v5(mqtt) ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+    set_answers(mqtt, &options);
+    options.keepAliveInterval = seconds_up(conf->keepalive_us);
+    options.connectTimeout = seconds_up(conf->connect_timeout_us);
+    options.username = conf->username;
+    options.password = conf->password;
+    if (conf->state_topic) {
+        will.topicName = conf->state_topic;
+        will.message = "offline";
+        will.qos = mqtt->will_qos;
+        will.retained = mqtt->will_retain;
+        options.will = &will;
+    }
+    if (mqtt->server.is_tls) {
+        set_tls(mqtt, &tls);
+        options.ssl = &tls;
+    }
+    return MQTTAsync_connect(mqtt->handle, &options);
+}
+
+/* One attempt, at one address, with a handle of its own. */
+static void attempt(struct gw_mqtt *mqtt)
+{
+    char uri[sizeof mqtt->server.host + 32];
+
+    gw_mqtt_drop(mqtt);
+    /* With TLS the name has to stay, for the certificate is compared with it. */
+    const bool is_6 = strchr(mqtt->server.host, ':') != NULL;
+    if (mqtt->server.is_tls)
+        snprintf(uri, sizeof uri, is_6 ? "ssl://[%s]:%s" : "ssl://%s:%s", mqtt->server.host,
+                 mqtt->server.port);
+    else
+        snprintf(uri, sizeof uri, "tcp://%s:%s", mqtt->addresses[mqtt->at_address].text,
+                 mqtt->server.port);
+    int rc = create_handle(mqtt, uri, &mqtt->handle);
+    if (rc != MQTTASYNC_SUCCESS)
+        mqtt->handle = NULL;
+    else
+        rc = MQTTAsync_setCallbacks(mqtt->handle, gw_inbox_context(mqtt->inbox, 0), on_lost,
+                                    on_message, NULL);
+    if (rc == MQTTASYNC_SUCCESS && is_v5(mqtt))
+        rc = MQTTAsync_setDisconnected(mqtt->handle, gw_inbox_context(mqtt->inbox, 0),
+                                       on_broker_disconnects);
+    if (rc == MQTTASYNC_SUCCESS)
+        rc = start_connect(mqtt);
+    if (rc != MQTTASYNC_SUCCESS) {
+        const char *text = MQTTAsync_strerror(rc);
+        fail(mqtt, GW_MQTT_WHY_LIBRARY, text ? text : "unknown error");
+    }
+}
+
+/* Looked at here, for Paho tells a missing file and a dead broker in the same way. */
+static bool can_read_files(struct gw_mqtt *mqtt)
+{
+    const struct gw_mqtt_tls *tls = &mqtt->conf->tls;
+    const char *const files[] = {tls->ca_file, tls->cert_file, tls->key_file};
+    char text[DETAIL_BYTES];
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const int fd = files[i] ? open(files[i], O_RDONLY | O_CLOEXEC) : 0;
+        if (fd < 0) {
+            snprintf(text, sizeof text, "%s: %s", files[i], strerror(errno));
+            fail(mqtt, GW_MQTT_WHY_FILE, text);
+            return false;
+        }
+        if (files[i])
+            close(fd);
+    }
+    return true;
+}
+
+void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server)
+{
+    const char *why = "";
+
+    gw_mqtt_drop(mqtt);
+    mqtt->at_address = 0;
+    if (gw_server_parse(server, &mqtt->server) != GW_OK) {
+        fail(mqtt, GW_MQTT_WHY_LIBRARY, "not of the form mqtt://host:port");
+        return;
+    }
+    if (mqtt->server.is_tls && !can_read_files(mqtt))
+        return;
+    mqtt->n_addresses = gw_server_resolve(&mqtt->server, mqtt->addresses, GW_ADDRESS_MAX, &why);
+    if (mqtt->n_addresses == 0)
+        fail(mqtt, GW_MQTT_WHY_UNKNOWN_HOST, why);
+    else
+        attempt(mqtt);
+}
+
+/* ---- what became of it ---- */
+
+/* Finds out why an attempt failed that the library only calls failed. */
+static void explain(struct gw_mqtt *mqtt, struct gw_mqtt_event *event)
+{
+    const int error =
+        gw_server_probe(&mqtt->server, &mqtt->addresses[mqtt->at_address], PROBE_TIMEOUT_US);
+
+    if (error == ECONNREFUSED) {
+        event->why = GW_MQTT_WHY_NO_LISTENER;
+    } else if (error == ETIMEDOUT) {
+        event->why = GW_MQTT_WHY_TIMEOUT;
+    } else if (error != 0) {
+        event->why = GW_MQTT_WHY_UNREACHABLE;
+        gw_inbox_note(gw_inbox_context(mqtt->inbox, 0), strerror(error), strlen(strerror(error)));
+    } else if (mqtt->server.is_tls) {
+        const bool is_certificate = strstr(gw_inbox_noted(mqtt->inbox), "certificate") != NULL;
+        event->why = is_certificate ? GW_MQTT_WHY_CERTIFICATE : GW_MQTT_WHY_TLS;
+    } else {
+        event->why = GW_MQTT_WHY_CLOSED;
+    }
+}
+
+/* Looks at a failed attempt on the caller's thread: tries the next address, or says why it failed. */
+static void settle(struct gw_mqtt *mqtt, struct gw_mqtt_event *event)
+{
+    if (event->why == GW_MQTT_WHY_CODE) {
+        /* The broker may dislike the last will only: ask for less the next time. */
+        if (event->code == MQTTREASONCODE_RETAIN_NOT_SUPPORTED)
+            mqtt->will_retain = false;
+        if (event->code == MQTTREASONCODE_QOS_NOT_SUPPORTED)
+            mqtt->will_qos = 0;
+        return;
+    }
+    const bool is_from_network =
+        event->why == GW_MQTT_WHY_NONE || event->why == GW_MQTT_WHY_TIMEOUT;
+    if (is_from_network && !mqtt->server.is_tls && mqtt->at_address + 1 < mqtt->n_addresses) {
+        mqtt->at_address++;
+        attempt(mqtt);
+        *event = (struct gw_mqtt_event){.kind = GW_MQTT_TRYING};
+    } else if (event->why == GW_MQTT_WHY_NONE) {
+        explain(mqtt, event);
+    }
+}
+
+size_t gw_mqtt_events(struct gw_mqtt *mqtt, struct gw_mqtt_event *ret_events, size_t max_events)
+{
+    const size_t n = gw_inbox_take(mqtt->inbox, ret_events, max_events);
+
+    for (size_t i = 0; i < n; i++) {
+        if (ret_events[i].kind != GW_MQTT_CONNECT_FAILED)
+            continue;
+        settle(mqtt, &ret_events[i]);
+        return i + 1; /* the last of its attempt */
+    }
+    return n;
+}
+
+const char *gw_mqtt_detail(struct gw_mqtt *mqtt)
+{
+    return gw_inbox_noted(mqtt->inbox);
+}
+
+int gw_mqtt_event_fd(const struct gw_mqtt *mqtt)
+{
+    return gw_inbox_fd(mqtt->inbox);
+}
+
+/* ---- send, disconnect, drop ---- */
+
+static enum gw_err send_result(int rc)
+{
+    switch (rc) {
+    case MQTTASYNC_SUCCESS:
+        return GW_OK;
+    case MQTTASYNC_MAX_BUFFERED_MESSAGES:
+    case MQTTASYNC_NO_MORE_MSGIDS:
+        return GW_E_FULL;
+    case NO_MEMORY:
+        return GW_E_NOMEM;
+    case MQTTASYNC_BAD_UTF8_STRING:
+    case MQTTASYNC_BAD_QOS:
+    case MQTTASYNC_BAD_MQTT_OPTION:
+        return GW_E_REFUSED;
+    default:
+        return GW_E_LINK;
+    }
+}
+
+enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message, uint16_t slot)
+{
+    MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
+
+    if (!mqtt->handle)
+        return GW_E_LINK;
+    if (message->payload_len > INT32_MAX)
+        return GW_E_REFUSED;
+    answer.context = gw_inbox_context(mqtt->inbox, slot);
+    if (is_v5(mqtt)) {
+        answer.onSuccess5 = on_sent_5;
+        answer.onFailure5 = on_not_sent_5;
+    } else {
+        answer.onSuccess = on_sent;
+        answer.onFailure = on_not_sent;
+    }
+    return send_result(MQTTAsync_send(mqtt->handle, message->topic, (int)message->payload_len,
+                                      message->payload ? message->payload : "", message->qos,
+                                      message->retain, &answer));
+}
+
+void gw_mqtt_disconnect(struct gw_mqtt *mqtt)
+{
+    MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
+    const MQTTAsync_disconnectOptions options_5 = MQTTAsync_disconnectOptions_initializer5;
+
+    if (is_v5(mqtt)) {
+        options = options_5;
+        options.onSuccess5 = on_disconnected_5;
+    } else {
+        options.onSuccess = on_disconnected;
+    }
+    options.context = gw_inbox_context(mqtt->inbox, 0);
+    options.timeout = 0; /* the caller has waited; and Paho looks at this time every 3 s only */
+    if (!mqtt->handle || MQTTAsync_disconnect(mqtt->handle, &options) != MQTTASYNC_SUCCESS)
+        gw_inbox_post(gw_inbox_context(mqtt->inbox, 0),
+                      (struct gw_mqtt_event){.kind = GW_MQTT_DISCONNECTED});
+}
+
+void gw_mqtt_drop(struct gw_mqtt *mqtt)
+{
+    if (mqtt->handle)
+        MQTTAsync_destroy(&mqtt->handle);
+    mqtt->handle = NULL;
+    gw_inbox_renew(mqtt->inbox);
+}

@@ -1,0 +1,221 @@
+/* publisher: the thread around a session (session.h): waits for the outbox, the MQTT client, a stop or the next
+ * deadline, whichever is first. The outbox, the client and the session belong to the thread; others reach it through
+ * the stop request and a copy of the counters. */
+#include "gateway/publisher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/log.h"
+#include "gateway/mqtt.h"
+#include "gateway/session.h"
+
+enum {
+    EVENT_BATCH = 64,
+    FREE_US =
+        300000, /* what the library takes at most to end its threads, by experience three times as long */
+};
+
+enum { FD_STOP, FD_MQTT, FD_OUTBOX, N_FDS };
+
+struct gw_publisher {
+    struct gw_mqtt *mqtt;
+    struct gw_session *session;
+    struct gw_outbox *outbox;
+    const struct gw_clock *clock;
+    int stop_fd;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t ended;
+    bool has_ended;
+    int64_t flush_until_us, deadline_us;
+    struct gw_publisher_stats stats;
+};
+
+static void copy_stats(struct gw_publisher *publisher)
+{
+    struct gw_publisher_stats stats;
+
+    gw_session_stats(publisher->session, &stats);
+    pthread_mutex_lock(&publisher->lock);
+    publisher->stats = stats;
+    pthread_mutex_unlock(&publisher->lock);
+}
+
+static void take_stop(struct gw_publisher *publisher)
+{
+    eventfd_t n;
+
+    if (eventfd_read(publisher->stop_fd, &n) < 0)
+        return;
+    pthread_mutex_lock(&publisher->lock);
+    const int64_t flush_until_us = publisher->flush_until_us, deadline_us = publisher->deadline_us;
+    pthread_mutex_unlock(&publisher->lock);
+    gw_session_stop(publisher->session, flush_until_us, deadline_us - FREE_US);
+}
+
+static void take_events(struct gw_publisher *publisher)
+{
+    struct gw_mqtt_event events[EVENT_BATCH];
+    size_t n;
+
+    while ((n = gw_mqtt_events(publisher->mqtt, events, EVENT_BATCH)) > 0)
+        for (size_t i = 0; i < n; i++)
+            gw_session_handle(publisher->session, &events[i]);
+}
+
+static void wait(struct gw_publisher *publisher, int64_t due_us)
+{
+    struct pollfd fds[N_FDS] = {
+        [FD_STOP] = {.fd = publisher->stop_fd, .events = POLLIN},
+        [FD_MQTT] = {.fd = gw_mqtt_event_fd(publisher->mqtt), .events = POLLIN},
+        [FD_OUTBOX] = {.fd = publisher->outbox->event_fd, .events = POLLIN},
+    };
+    struct timespec timeout = {0};
+    eventfd_t n;
+
+    const int64_t left_us = due_us == INT64_MAX ? INT64_MAX : due_us - gw_now_us(publisher->clock);
+    if (left_us > 0) {
+        timeout.tv_sec = left_us / 1000000;
+        timeout.tv_nsec = left_us % 1000000 * 1000;
+    }
+    if (ppoll(fds, N_FDS, due_us == INT64_MAX ? NULL : &timeout, NULL) <= 0)
+        return;
+    if (fds[FD_STOP].revents)
+        take_stop(publisher);
+    if (fds[FD_MQTT].revents)
+        take_events(publisher);
+    if (fds[FD_OUTBOX].revents && eventfd_read(publisher->outbox->event_fd, &n) == 0)
+        gw_session_wake(publisher->session);
+}
+
+static void *run(void *arg)
+{
+    struct gw_publisher *publisher = arg;
+
+    for (;;) {
+        const int64_t due_us = gw_session_step(publisher->session);
+        copy_stats(publisher);
+        if (gw_session_is_done(publisher->session))
+            break;
+        wait(publisher, due_us);
+    }
+    gw_mqtt_free(publisher->mqtt);
+    pthread_mutex_lock(&publisher->lock);
+    publisher->mqtt = NULL;
+    publisher->has_ended = true;
+    pthread_cond_signal(&publisher->ended);
+    pthread_mutex_unlock(&publisher->lock);
+    return NULL;
+}
+
+static void free_publisher(struct gw_publisher *publisher)
+{
+    gw_mqtt_free(publisher->mqtt);
+    gw_session_free(publisher->session);
+    if (publisher->stop_fd >= 0)
+        close(publisher->stop_fd);
+    pthread_cond_destroy(&publisher->ended);
+    pthread_mutex_destroy(&publisher->lock);
+    free(publisher);
+}
+
+/* Signals belong to the main thread; the library's threads inherit the mask of this one. */
+static int start_thread(struct gw_publisher *publisher)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int rc = pthread_create(&publisher->thread, NULL, run, publisher);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static struct gw_publisher *new_publisher(struct gw_outbox *outbox, const struct gw_clock *clock)
+{
+    struct gw_publisher *publisher = calloc(1, sizeof *publisher);
+    pthread_condattr_t attr;
+
+    if (!publisher)
+        return NULL;
+    publisher->outbox = outbox;
+    publisher->clock = clock;
+    publisher->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    pthread_mutex_init(&publisher->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&publisher->ended, &attr);
+    pthread_condattr_destroy(&attr);
+    return publisher;
+}
+
+enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf, struct gw_outbox *outbox,
+                               const struct gw_clock *clock, struct gw_publisher **ret_publisher)
+{
+    struct gw_publisher *publisher = new_publisher(outbox, clock);
+
+    if (!publisher)
+        return GW_E_NOMEM;
+    const enum gw_err err = gw_mqtt_new(conf, &publisher->mqtt);
+    if (err == GW_E_CONFIG)
+        gw_log(GW_LOG_ERROR, "mqtt", "the client id \"%s\" cannot be used", conf->client_id);
+    if (err == GW_OK)
+        publisher->session = gw_session_new(conf, publisher->mqtt, outbox, clock);
+    if (!publisher->session || publisher->stop_fd < 0 || start_thread(publisher) != 0) {
+        free_publisher(publisher);
+        return err == GW_OK ? GW_E_NOMEM : err;
+    }
+    *ret_publisher = publisher;
+    return GW_OK;
+}
+
+static bool wait_ended(struct gw_publisher *publisher, int64_t left_us)
+{
+    struct timespec until;
+    int rc = 0;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const int64_t nsec = until.tv_nsec + (left_us > 0 ? left_us : 0) % 1000000 * 1000;
+    until.tv_sec += (left_us > 0 ? left_us : 0) / 1000000 + nsec / 1000000000;
+    until.tv_nsec = nsec % 1000000000;
+    pthread_mutex_lock(&publisher->lock);
+    while (!publisher->has_ended && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&publisher->ended, &publisher->lock, &until);
+    const bool has_ended = publisher->has_ended;
+    pthread_mutex_unlock(&publisher->lock);
+    return has_ended;
+}
+
+enum gw_err gw_publisher_stop(struct gw_publisher *publisher, int64_t flush_until_us,
+                              int64_t deadline_us)
+{
+    if (!publisher)
+        return GW_OK;
+    pthread_mutex_lock(&publisher->lock);
+    publisher->flush_until_us = flush_until_us;
+    publisher->deadline_us = deadline_us;
+    pthread_mutex_unlock(&publisher->lock);
+    (void)eventfd_write(publisher->stop_fd, 1);
+    if (!wait_ended(publisher, deadline_us - gw_now_us(publisher->clock))) {
+        pthread_detach(publisher->thread);
+        gw_log(GW_LOG_ERROR, "mqtt", "the connection hangs and is abandoned");
+        return GW_E_TIMEOUT;
+    }
+    pthread_join(publisher->thread, NULL);
+    free_publisher(publisher);
+    return GW_OK;
+}
+
+void gw_publisher_stats(struct gw_publisher *publisher, struct gw_publisher_stats *ret_stats)
+{
+    pthread_mutex_lock(&publisher->lock);
+    *ret_stats = publisher->stats;
+    pthread_mutex_unlock(&publisher->lock);
+}

@@ -1,0 +1,572 @@
+/* publisher_rig: what the tests of the publisher need around it: a log that can be waited for, an outbox that keeps
+ * everything in arrays, a real mosquitto with a subscriber, and a proxy whose connections can be cut. */
+#ifndef PUBLISHER_RIG_H
+#define PUBLISHER_RIG_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/log.h"
+#include "gateway/publisher.h"
+
+#define RIG static __attribute__((unused))
+
+enum { PATIENCE_MS = 20000 };
+
+RIG int64_t rig_now_us(void)
+{
+    return gw_now_us(&gw_system_clock);
+}
+
+/* ---- the log ---- */
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t log_grew = PTHREAD_COND_INITIALIZER;
+static char log_text[65536];
+
+void gw_log(enum gw_log_level level, const char *subject, const char *fmt, ...)
+{
+    va_list args;
+    char line[1024];
+
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (getenv("RIG_SHOW_LOG"))
+        fprintf(stderr, "# %d %s: %s\n", level, subject, line);
+    pthread_mutex_lock(&log_lock);
+    const size_t n = strlen(log_text);
+    snprintf(log_text + n, sizeof log_text - n, "%s: %s\n", subject, line);
+    pthread_cond_broadcast(&log_grew);
+    pthread_mutex_unlock(&log_lock);
+}
+
+RIG int log_count(const char *part)
+{
+    int n = 0;
+
+    pthread_mutex_lock(&log_lock);
+    for (const char *at = log_text; (at = strstr(at, part)) != NULL; at++)
+        n++;
+    pthread_mutex_unlock(&log_lock);
+    return n;
+}
+
+RIG void log_clear(void)
+{
+    pthread_mutex_lock(&log_lock);
+    log_text[0] = '\0';
+    pthread_mutex_unlock(&log_lock);
+}
+
+/* Waits until the log holds the text. */
+RIG void log_wait(const char *part)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    pthread_mutex_lock(&log_lock);
+    while (!strstr(log_text, part))
+        if (pthread_cond_timedwait(&log_grew, &log_lock, &until) == ETIMEDOUT)
+            break;
+    const bool is_there = strstr(log_text, part) != NULL;
+    if (!is_there)
+        print_error("the log never said \"%s\"; it said:\n%s", part, log_text);
+    pthread_mutex_unlock(&log_lock);
+    assert_true(is_there);
+}
+
+/* ---- an outbox that never drops ---- */
+
+struct kept {
+    char topic[GW_TOPIC_MAX + 8], *payload;
+    struct gw_message message;
+    bool is_acked;
+};
+
+struct list_outbox {
+    struct gw_outbox outbox;
+    pthread_mutex_t lock;
+    pthread_cond_t acked;
+    struct kept *kept;
+    size_t n, max, at, n_acked, n_rewinds;
+};
+
+static enum gw_err list_put(struct gw_outbox *outbox, const struct gw_message *message)
+{
+    struct list_outbox *list = (struct list_outbox *)outbox;
+
+    pthread_mutex_lock(&list->lock);
+    assert_true(list->n < list->max);
+    const bool was_empty = list->at == list->n;
+    struct kept *kept = &list->kept[list->n];
+    snprintf(kept->topic, sizeof kept->topic, "%s", message->topic);
+    kept->payload = malloc(message->payload_len + 1);
+    memcpy(kept->payload, message->payload, message->payload_len);
+    kept->message = *message;
+    kept->message.topic = kept->topic;
+    kept->message.payload = kept->payload;
+    kept->message.seq = ++list->n;
+    pthread_mutex_unlock(&list->lock);
+    if (was_empty)
+        eventfd_write(outbox->event_fd, 1);
+    return GW_OK;
+}
+
+static enum gw_err list_next(struct gw_outbox *outbox, struct gw_message *ret_message)
+{
+    struct list_outbox *list = (struct list_outbox *)outbox;
+    enum gw_err err = GW_E_CLOSED;
+
+    pthread_mutex_lock(&list->lock);
+    while (list->at < list->n && list->kept[list->at].is_acked)
+        list->at++;
+    if (list->at < list->n) {
+        *ret_message = list->kept[list->at++].message;
+        err = GW_OK;
+    }
+    pthread_mutex_unlock(&list->lock);
+    return err;
+}
+
+static void list_ack(struct gw_outbox *outbox, uint64_t seq)
+{
+    struct list_outbox *list = (struct list_outbox *)outbox;
+
+    pthread_mutex_lock(&list->lock);
+    assert_true(seq >= 1 && seq <= list->n);
+    assert_false(list->kept[seq - 1].is_acked);
+    list->kept[seq - 1].is_acked = true;
+    list->n_acked++;
+    pthread_cond_broadcast(&list->acked);
+    pthread_mutex_unlock(&list->lock);
+}
+
+static void list_rewind(struct gw_outbox *outbox)
+{
+    struct list_outbox *list = (struct list_outbox *)outbox;
+
+    pthread_mutex_lock(&list->lock);
+    list->at = 0;
+    list->n_rewinds++;
+    pthread_mutex_unlock(&list->lock);
+}
+
+static void list_stats(struct gw_outbox *outbox, struct gw_outbox_stats *ret_stats)
+{
+    struct list_outbox *list = (struct list_outbox *)outbox;
+
+    pthread_mutex_lock(&list->lock);
+    ret_stats->n_messages = list->n - list->n_acked;
+    pthread_mutex_unlock(&list->lock);
+}
+
+static void list_free(struct gw_outbox *outbox)
+{
+    struct list_outbox *list = (struct list_outbox *)outbox;
+
+    for (size_t i = 0; i < list->n; i++)
+        free(list->kept[i].payload);
+    free(list->kept);
+    close(outbox->event_fd);
+    free(list);
+}
+
+static const struct gw_outbox_ops list_ops = {
+    list_put, list_next, list_ack, list_rewind, list_stats, list_free,
+};
+
+RIG struct list_outbox *list_new(size_t max)
+{
+    struct list_outbox *list = calloc(1, sizeof *list);
+
+    list->outbox = (struct gw_outbox){&list_ops, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    list->kept = calloc(max, sizeof *list->kept);
+    list->max = max;
+    pthread_mutex_init(&list->lock, NULL);
+    pthread_cond_init(&list->acked, NULL);
+    return list;
+}
+
+RIG void list_add(struct list_outbox *list, const char *topic, const char *payload, int qos,
+                  bool retain)
+{
+    const struct gw_message message = {.topic = topic,
+                                       .payload = payload,
+                                       .payload_len = strlen(payload),
+                                       .qos = qos,
+                                       .retain = retain};
+
+    assert_int_equal(list_put(&list->outbox, &message), GW_OK);
+}
+
+RIG size_t list_acked(struct list_outbox *list)
+{
+    pthread_mutex_lock(&list->lock);
+    const size_t n = list->n_acked;
+    pthread_mutex_unlock(&list->lock);
+    return n;
+}
+
+/* Waits until so many messages have left the outbox. */
+RIG void list_wait_acked(struct list_outbox *list, size_t n)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    pthread_mutex_lock(&list->lock);
+    while (list->n_acked < n)
+        if (pthread_cond_timedwait(&list->acked, &list->lock, &until) == ETIMEDOUT)
+            break;
+    const size_t n_acked = list->n_acked;
+    pthread_mutex_unlock(&list->lock);
+    if (n_acked < n)
+        print_error("only %zu of %zu messages left the outbox; log:\n%s", n_acked, n, log_text);
+    assert_true(n_acked >= n);
+}
+
+/* ---- processes ---- */
+
+RIG int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+RIG int connect_to(int port)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                        .sin_port = htons((uint16_t)port)};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+RIG pid_t start_process(const char *const argv[], int stdout_fd)
+{
+    const pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    if (stdout_fd >= 0)
+        dup2(stdout_fd, 1);
+    else if (!getenv("RIG_SHOW_LOG"))
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+    if (!getenv("RIG_SHOW_LOG"))
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
+    execvp(argv[0], (char *const *)(uintptr_t)argv); /* which does not change them */
+    _exit(127);
+}
+
+RIG void end_process(pid_t *pid, int signal_number)
+{
+    if (*pid <= 0)
+        return;
+    kill(*pid, signal_number);
+    kill(*pid, SIGCONT);
+    waitpid(*pid, NULL, 0);
+    *pid = 0;
+}
+
+RIG int run_shell(const char *fmt, ...)
+{
+    char command[2048];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(command, sizeof command, fmt, args);
+    va_end(args);
+    return system(command);
+}
+
+/* ---- the broker ---- */
+
+struct broker {
+    pid_t pid;
+    int port;
+    char dir[64], config[128];
+};
+
+RIG void broker_start(struct broker *broker)
+{
+    const char *const argv[] = {"mosquitto", "-c", broker->config, NULL};
+    const struct timespec pause = {.tv_nsec = 5000000};
+    const int64_t until_us = rig_now_us() + PATIENCE_MS * 1000LL;
+    int fd;
+
+    broker->pid = start_process(argv, -1);
+    while ((fd = connect_to(broker->port)) < 0) {
+        assert_true(rig_now_us() < until_us);
+        nanosleep(&pause, NULL);
+    }
+    close(fd);
+}
+
+/* Prepares a folder, a port and a configuration of these lines; %d in them is the port, %s the folder. */
+RIG void broker_init(struct broker *broker, const char *lines)
+{
+    char text[2048];
+
+    *broker = (struct broker){.port = free_port()};
+    snprintf(broker->dir, sizeof broker->dir, "/tmp/field2mqtt-test-XXXXXX");
+    assert_non_null(mkdtemp(broker->dir));
+    snprintf(broker->config, sizeof broker->config, "%s/broker.conf", broker->dir);
+    /* mosquitto gives up root, and then cannot reach a private folder. */
+    snprintf(text, sizeof text,
+             "user root\nlistener %d 127.0.0.1\nset_tcp_nodelay true\nmax_queued_messages 0\n%s\n",
+             broker->port, lines);
+    FILE *file = fopen(broker->config, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+RIG void broker_done(struct broker *broker)
+{
+    end_process(&broker->pid, SIGTERM);
+    if (broker->dir[0])
+        run_shell("rm -rf '%s'", broker->dir);
+}
+
+/* ---- the subscriber: lines of topic|qos|retain|payload ---- */
+
+struct subscriber {
+    pid_t pid;
+    int fd;
+    char buffer[65536];
+    size_t n;
+};
+
+RIG void subscriber_start(struct subscriber *subscriber, int port, bool is_kept)
+{
+    char port_text[8];
+    const char *argv[24] = {"mosquitto_sub",
+                            "-h",
+                            "127.0.0.1",
+                            "-p",
+                            port_text,
+                            "-t",
+                            "#",
+                            "-q",
+                            "2",
+                            "-V",
+                            "5",
+                            "--retain-as-published",
+                            "-F",
+                            "%t|%q|%r|%p",
+                            "-i",
+                            "observer"};
+    int fds[2];
+
+    if (is_kept) {
+        argv[16] = "-c";
+        argv[17] = "-x";
+        argv[18] = "3600";
+    }
+    snprintf(port_text, sizeof port_text, "%d", port);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    *subscriber = (struct subscriber){.pid = start_process(argv, fds[1]), .fd = fds[0]};
+    close(fds[1]);
+}
+
+/* Gives the next line, without its end; NULL when none came in time. Valid until the next call. */
+RIG const char *subscriber_next(struct subscriber *subscriber, int timeout_ms)
+{
+    static char line[65536];
+    const int64_t until_us = rig_now_us() + timeout_ms * 1000LL;
+
+    for (;;) {
+        char *end = memchr(subscriber->buffer, '\n', subscriber->n);
+        if (end) {
+            const size_t len = (size_t)(end - subscriber->buffer);
+            memcpy(line, subscriber->buffer, len);
+            line[len] = '\0';
+            subscriber->n -= len + 1;
+            memmove(subscriber->buffer, end + 1, subscriber->n);
+            return line;
+        }
+        struct pollfd poll_fd = {.fd = subscriber->fd, .events = POLLIN};
+        const int64_t left_ms = (until_us - rig_now_us()) / 1000;
+        if (left_ms <= 0 || poll(&poll_fd, 1, (int)left_ms) <= 0)
+            return NULL;
+        const ssize_t n = read(subscriber->fd, subscriber->buffer + subscriber->n,
+                               sizeof subscriber->buffer - subscriber->n);
+        if (n <= 0)
+            return NULL;
+        subscriber->n += (size_t)n;
+    }
+}
+
+/* Gives the next line that begins so; lines before it are skipped. */
+RIG const char *subscriber_wait(struct subscriber *subscriber, const char *prefix)
+{
+    const char *line;
+
+    while ((line = subscriber_next(subscriber, PATIENCE_MS)) != NULL)
+        if (strncmp(line, prefix, strlen(prefix)) == 0)
+            return line;
+    fail_msg("the subscriber never saw %s; log:\n%s", prefix, log_text);
+    return NULL;
+}
+
+/* Publishes a mark until the subscriber sees it: from then on it sees everything. */
+RIG void subscriber_sync(struct subscriber *subscriber, int port)
+{
+    for (int i = 0; i < 100; i++) {
+        run_shell("mosquitto_pub -h 127.0.0.1 -p %d -q 1 -t rig/mark -m x 2>/dev/null", port);
+        for (const char *line; (line = subscriber_next(subscriber, 200)) != NULL;)
+            if (strncmp(line, "rig/mark|", 9) == 0)
+                return;
+    }
+    fail_msg("the subscriber never got a message");
+}
+
+RIG void subscriber_done(struct subscriber *subscriber)
+{
+    end_process(&subscriber->pid, SIGTERM);
+    if (subscriber->fd > 0)
+        close(subscriber->fd);
+    subscriber->fd = 0;
+}
+
+/* ---- the proxy ---- */
+
+enum { PROXY_MAX = 16 };
+
+struct proxy {
+    int listen_fd, port, to_port, stop_fd;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all below */
+    int fds[PROXY_MAX][2];
+    size_t n, n_accepted;
+    size_t cut_after; /* bytes to the broker after which a connection is cut; 0: never */
+    size_t n_bytes;
+};
+
+static void proxy_cut_at(struct proxy *proxy, size_t i)
+{
+    const struct linger at_once = {.l_onoff = 1};
+
+    for (int side = 0; side < 2; side++) {
+        setsockopt(proxy->fds[i][side], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(proxy->fds[i][side]);
+    }
+    proxy->n--;
+    memcpy(proxy->fds[i], proxy->fds[proxy->n], sizeof proxy->fds[i]);
+}
+
+RIG void proxy_cut(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    while (proxy->n > 0)
+        proxy_cut_at(proxy, 0);
+    pthread_mutex_unlock(&proxy->lock);
+}
+
+static bool proxy_move(struct proxy *proxy, size_t i, int side)
+{
+    char buffer[4096];
+    const ssize_t n = recv(proxy->fds[i][side], buffer, sizeof buffer, MSG_DONTWAIT);
+
+    if (n < 0 && errno == EAGAIN)
+        return true;
+    if (n <= 0 || send(proxy->fds[i][1 - side], buffer, (size_t)n, MSG_NOSIGNAL) != n)
+        return false;
+    if (side == 0)
+        proxy->n_bytes += (size_t)n;
+    return side == 1 || proxy->cut_after == 0 || proxy->n_bytes < proxy->cut_after;
+}
+
+static void *proxy_run(void *arg)
+{
+    struct proxy *proxy = arg;
+    struct pollfd fds[2 + 2 * PROXY_MAX];
+
+    for (;;) {
+        pthread_mutex_lock(&proxy->lock);
+        size_t n = proxy->n;
+        fds[0] = (struct pollfd){.fd = proxy->stop_fd, .events = POLLIN};
+        fds[1] = (struct pollfd){.fd = proxy->listen_fd, .events = POLLIN};
+        for (size_t i = 0; i < 2 * n; i++)
+            fds[2 + i] = (struct pollfd){.fd = proxy->fds[i / 2][i % 2], .events = POLLIN};
+        pthread_mutex_unlock(&proxy->lock);
+        /* Short: a connection may be cut meanwhile by the test. */
+        poll(fds, 2 + 2 * n, 50);
+        if (fds[0].revents)
+            return NULL;
+        pthread_mutex_lock(&proxy->lock);
+        for (size_t i = proxy->n; i-- > 0;)
+            if (!proxy_move(proxy, i, 0) || !proxy_move(proxy, i, 1))
+                proxy_cut_at(proxy, i);
+        if (fds[1].revents && proxy->n < PROXY_MAX) {
+            const int from = accept4(proxy->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+            const int to = connect_to(proxy->to_port);
+            proxy->n_accepted++;
+            proxy->n_bytes = 0;
+            proxy->fds[proxy->n][0] = from;
+            proxy->fds[proxy->n++][1] = to;
+            if (to < 0)
+                proxy_cut_at(proxy, proxy->n - 1);
+        }
+        pthread_mutex_unlock(&proxy->lock);
+    }
+}
+
+RIG void proxy_start(struct proxy *proxy, int to_port)
+{
+    *proxy = (struct proxy){.port = free_port(), .to_port = to_port};
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                        .sin_port = htons((uint16_t)proxy->port)};
+    const int yes = 1;
+
+    proxy->stop_fd = eventfd(0, EFD_CLOEXEC);
+    proxy->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(proxy->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    assert_int_equal(bind(proxy->listen_fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(proxy->listen_fd, 8), 0);
+    pthread_mutex_init(&proxy->lock, NULL);
+    assert_int_equal(pthread_create(&proxy->thread, NULL, proxy_run, proxy), 0);
+}
+
+RIG void proxy_done(struct proxy *proxy)
+{
+    eventfd_write(proxy->stop_fd, 1);
+    pthread_join(proxy->thread, NULL);
+    proxy_cut(proxy);
+    close(proxy->listen_fd);
+    close(proxy->stop_fd);
+}
+
+#endif
