@@ -61,15 +61,14 @@ static void keep_scale(const struct modbus_point_conf *point, const struct modbu
                        const uint16_t *values, int64_t now_us, struct modbus_scale *scale)
 {
     struct modbus_span span = modbus_scale_span(point);
-    int32_t exp10 = 0;
 
     if (!modbus_span_covers(&read->span, &span))
         return;
     scale->is_read = true;
     scale->read_us = now_us;
-    scale->is_good = modbus_decode_scale((enum modbus_scale_kind)point->scale_kind,
-                                         values[span.first - read->span.first], &exp10) == GW_OK;
-    scale->exp10 = (int8_t)exp10;
+    scale->is_good =
+        modbus_decode_scale((enum modbus_scale_kind)point->scale_kind,
+                            values[span.first - read->span.first], &scale->exp10) == GW_OK;
 }
 
 /* Uses up the scale, so that no value ever takes that of an earlier poll. */

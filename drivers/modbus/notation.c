@@ -161,28 +161,35 @@ static const struct type_name {
     {"version_nibbles", MODBUS_VERSION_NIBBLES, 1, 0, 0},
 };
 
-/* Reads "[a]" or "[a:b]" up to the end of the text; numbers of up to 3 digits. */
-static bool read_brackets(const char *text, bool has_two, unsigned *ret_a, unsigned *ret_b)
+/* Reads "[a]" or "[a:b]", n numbers of up to 3 digits, up to the end of the text. */
+static bool read_brackets(const char *text, size_t n, unsigned *ret_numbers)
 {
-    int end = 0;
+    char expected = '[';
 
-    if (strspn(text + (text[0] == '['), "0123456789:]") != strlen(text) - (text[0] == '['))
-        return false;
-    if (has_two)
-        return sscanf(text, "[%3u:%3u]%n", ret_a, ret_b, &end) == 2 && end && !text[end];
-    return sscanf(text, "[%3u]%n", ret_a, &end) == 1 && end && !text[end];
+    for (size_t i = 0; i < n; i++) {
+        if (*text++ != expected)
+            return false;
+        size_t len = strspn(text, "0123456789");
+        if (len < 1 || len > 3)
+            return false;
+        ret_numbers[i] = (unsigned)strtoul(text, NULL, 10);
+        text += len;
+        expected = ':';
+    }
+    return strcmp(text, "]") == 0;
 }
 
 static enum gw_err parse_bits(const struct type_name *row, const char *brackets,
                               struct modbus_type_spec *ret, struct gw_driver_diag *diag)
 {
-    unsigned shift, width;
+    unsigned numbers[2];
 
-    if (!read_brackets(brackets, true, &shift, &width)) {
+    if (!read_brackets(brackets, 2, numbers)) {
         snprintf(diag->text, sizeof diag->text,
                  "%s needs the lowest bit and the number of bits: %s[3:2]", row->name, row->name);
         return GW_E_CONFIG;
     }
+    unsigned shift = numbers[0], width = numbers[1];
     if (width < 1 || shift + width > row->most) {
         snprintf(diag->text, sizeof diag->text, "%s[%u:%u] does not fit in %d bits", row->name,
                  shift, width, row->most);
@@ -195,9 +202,9 @@ static enum gw_err parse_bits(const struct type_name *row, const char *brackets,
 static enum gw_err parse_sized(const struct type_name *row, const char *brackets,
                                struct modbus_type_spec *ret, struct gw_driver_diag *diag)
 {
-    unsigned n_regs, unused;
+    unsigned n_regs;
 
-    if (!read_brackets(brackets, false, &n_regs, &unused)) {
+    if (!read_brackets(brackets, 1, &n_regs)) {
         snprintf(diag->text, sizeof diag->text, "%s needs its number of registers: %s[4]",
                  row->name, row->name);
         return GW_E_CONFIG;

@@ -53,7 +53,7 @@ struct modbus_trial {
 /* The scale of a point whose scale register is read in a request of its own, before the value's. It serves one value. */
 struct modbus_scale {
     int64_t read_us;
-    int8_t exp10;
+    int32_t exp10;
     bool is_read, is_good;
 };
 
