@@ -229,18 +229,16 @@ static void print_more(struct walk *walk, const struct gw_section *section,
     print_rows(keys, walk->out);
 }
 
-static void print_section(struct walk *walk, const struct gw_section *section)
+static void print_section(struct walk *walk, const struct gw_section *section, const char *title)
 {
     static const char *const drivers_keys[] = {
         [GW_NO_DRIVER_KEYS] = "",
-        [GW_BUS_KEYS] = "\nAnd the keys of the driver: bus keys, and device and point keys marked "
-                        "as inherited.\n",
-        [GW_DEVICE_KEYS] =
-            "\nAnd the device keys of the driver, and point keys marked as inherited.\n",
+        [GW_BUS_KEYS] = "\nAnd the bus keys of the driver, and inherited device and point keys.\n",
+        [GW_DEVICE_KEYS] = "\nAnd the device keys of the driver, and inherited point keys.\n",
         [GW_POINT_KEYS] = "\nAnd the point keys of the driver.\n",
     };
 
-    fprintf(walk->out, "\n## %s\n\n%s\n", section->name, section->help);
+    fprintf(walk->out, "\n## %s\n\n%s\n", title, section->help);
     if (section->keys && section->keys->name)
         print_more(walk, section, section->keys);
     if (section->children && section->children->name) {
@@ -253,47 +251,68 @@ static void print_section(struct walk *walk, const struct gw_section *section)
     fputs(drivers_keys[section->driver_keys], walk->out);
 }
 
-static void print_sections(struct walk *walk, const struct gw_section *section)
+static void print_sections(struct walk *walk, const struct gw_section *section,
+                           const struct gw_section *parent)
 {
+    char title[128];
+    bool is_namesake = false;
+
+    for (size_t i = 0; i < walk->n_seen; i++)
+        is_namesake |= walk->seen[i] != section && strcmp(walk->seen[i]->name, section->name) == 0;
     if (was_seen(walk, section))
         return;
-    print_section(walk, section);
+    snprintf(title, sizeof title, "%s%s%s", section->name, is_namesake && parent ? " of a " : "",
+             is_namesake && parent ? parent->name : "");
+    print_section(walk, section, title);
     for (const struct gw_child *child = section->children; child && child->name; child++)
         if (child->section)
-            print_sections(walk, child->section);
+            print_sections(walk, child->section, section);
 }
 
-static void print_driver_table(const char *title, const struct gw_key *keys, FILE *out)
-{
-    bool is_any_inherited = false;
+enum table { BUS_TABLE, DEVICE_TABLE, POINT_TABLE };
 
-    if (!keys->name)
-        return;
-    fprintf(out, "\n### %s\n", title);
-    print_rows(keys, out);
-    for (const struct gw_key *key = keys; key->name; key++) {
-        if (!(key->flags & GW_INHERIT))
+static const char *const table_names[] = {"bus", "device", "point"};
+
+static const struct gw_key *table_of(const struct gw_driver *driver, enum table table)
+{
+    return table == BUS_TABLE      ? driver->bus_keys
+           : table == DEVICE_TABLE ? driver->device_keys
+                                   : driver->point_keys;
+}
+
+static void print_inherited(const struct gw_key *keys, FILE *out)
+{
+    bool is_any = false;
+
+    for (; keys->name; keys++) {
+        if (!(keys->flags & GW_INHERIT))
             continue;
-        fprintf(
-            out, "%s `%s`",
-            is_any_inherited ? "," : "\nInherited, so they may also stand further out:", key->name);
-        is_any_inherited = true;
+        fprintf(out, "%s `%s`",
+                is_any ? "," : "\nInherited, so they may also stand further out:", keys->name);
+        is_any = true;
     }
-    if (is_any_inherited)
+    if (is_any)
         fputs(".\n", out);
 }
 
-static void print_driver(const struct gw_driver *driver, FILE *out)
+/* Drivers of one family share tables: each is printed once. `until` drivers have been printed. */
+static void print_driver_table(const struct gw_driver *const *drivers, size_t until,
+                               enum table table, FILE *out)
 {
-    char title[128];
+    const struct gw_key *keys = table_of(drivers[until], table);
+    const char *name = table_names[table];
 
-    fprintf(out, "\n## driver %s\n\n%s\n", driver->name, driver->summary);
-    snprintf(title, sizeof title, "bus keys of %s", driver->name);
-    print_driver_table(title, driver->bus_keys, out);
-    snprintf(title, sizeof title, "device keys of %s", driver->name);
-    print_driver_table(title, driver->device_keys, out);
-    snprintf(title, sizeof title, "point keys of %s", driver->name);
-    print_driver_table(title, driver->point_keys, out);
+    if (!keys->name)
+        return;
+    fprintf(out, "\n### %s keys of %s\n", name, drivers[until]->name);
+    for (size_t i = 0; i < until; i++)
+        if (table_of(drivers[i], table) == keys) {
+            fprintf(out, "\nThe [%s keys of %s](#%s-keys-of-%s).\n", name, drivers[i]->name, name,
+                    drivers[i]->name);
+            return;
+        }
+    print_rows(keys, out);
+    print_inherited(keys, out);
 }
 
 void gw_print_reference(const struct gw_driver *const *drivers, size_t n_drivers, FILE *out)
@@ -307,8 +326,11 @@ void gw_print_reference(const struct gw_driver *const *drivers, size_t n_drivers
           "size likewise: `512B`,\n"
           "`64KiB`, `10MB`. A range is written `1-247`.\n",
           out);
-    print_sections(&walk, &gw_schema_root);
-    print_sections(&walk, &gw_schema_template);
-    for (size_t i = 0; i < n_drivers; i++)
-        print_driver(drivers[i], out);
+    print_sections(&walk, &gw_schema_root, NULL);
+    print_sections(&walk, &gw_schema_template, NULL);
+    for (size_t i = 0; i < n_drivers; i++) {
+        fprintf(out, "\n## driver %s\n\n%s\n", drivers[i]->name, drivers[i]->summary);
+        for (int table = BUS_TABLE; table <= POINT_TABLE; table++)
+            print_driver_table(drivers, i, (enum table)table, out);
+    }
 }

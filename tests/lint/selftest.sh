@@ -18,6 +18,16 @@ check() { # NAME: passes the good tree, $mistake makes it fail
     ! sh "$root/tests/lint/$1.sh" "$tree" >/dev/null 2>&1 || { echo "$1.sh does not see: $3"; bad=1; }
 }
 
+check_includes() { # FILE TEXT WHAT: a tree with this file more is refused
+    rm -rf "$tree" && mkdir -p "$tree/gateway" "$tree/drivers/a" "$tree/drivers/b"
+    printf '#include "gateway/err.h"\n#include <yaml.h>\n' >"$tree/gateway/topic.c"
+    printf '#include "gateway/driver.h"\n#include "drivers/a/a.h"\n#include "a.h"\n#include <modbus.h>\n' >"$tree/drivers/a/a.c"
+    printf '#include <field2mqtt/driver.h>\n' >"$tree/drivers/a/a.h"
+    sh "$root/tests/lint/includes.sh" "$tree" >/dev/null 2>&1 || { echo "includes.sh fails on a good tree"; bad=1; }
+    printf '%s\n' "$2" >"$tree/$1"
+    ! sh "$root/tests/lint/includes.sh" "$tree" >/dev/null 2>&1 || { echo "includes.sh does not see: $3"; bad=1; }
+}
+
 long_function=$(echo 'void gw_long(void)'; echo '{'; yes '    ;' | head -61; echo '}')
 long_file=$(yes '/* a line */' | head -501)
 check lengths "$long_function" "a function of 61 lines"
@@ -27,4 +37,16 @@ check words "$(printf '#if 0\nint x;\n#endif')" "switched-off code"
 check words 'void f(char *a) { strcpy(a, a); }' "strcpy"
 check clang-tidy 'int gw_f(int *p); int gw_f(int *p) { int x; if (p) return 1; return x + *p; }' "a null pointer that is followed"
 check cppcheck 'int gw_f(void); int gw_f(void) { int a[4]; a[0] = 1; return a[7]; }' "an index out of range"
+check_includes gateway/payload.c '#include "gateway/bus.h"' "an include upwards"
+check_includes gateway/payload.c '#include "gateway/clock.h"' "a clock in pure logic"
+check_includes gateway/payload.c '#include <pthread.h>' "threads in pure logic"
+check_includes gateway/payload.c '#include "payload.h"' "a path that is not from the root"
+check_includes gateway/unheard_of.c '#include <stdio.h>' "a file of no layer"
+check_includes gateway/bus.c '#include "drivers/a/a.h"' "the core that includes a driver"
+check_includes gateway/bus.c '#include <field2mqtt/driver.h>' "the core that includes the installed header"
+check_includes drivers/b/b.c '#include "gateway/config.h"' "a driver that knows the core"
+check_includes drivers/b/b.c '#include "drivers/a/a.h"' "a driver that knows another"
+check_includes drivers/b/b.c '#include "elsewhere.h"' "a driver that includes what is not its own"
+check_includes drivers/b/b.c '#include <modbus/modbus.h>' "a library of two places"
+check_includes gateway/bus.c '#include <yaml.h>' "a library of two files"
 exit $bad
