@@ -1,4 +1,16 @@
 # field2mqtt. Nothing is written outside build/ except by `make install` (and packages by `make deps`).
+#:
+#: make               build the program and its plug-ins; VARIANT=debug (default), release, asan, tsan, coverage
+#: make demo          a simulated plant, a real broker, and the values as they arrive there; Ctrl-C ends it
+#: make test          all tests; in parts: make check (units), make contract (drivers), make e2e
+#: make install       to PREFIX=/usr/local, below DESTDIR; the release build unless VARIANT says otherwise
+#: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
+#: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
+#: make coverage      which lines the tests reach: build/coverage/report
+#: make keys          docs/keys.md from the tables of keys
+#: make deps          install the Debian packages that are missing
+#: make clean         forget all that was built
+#:
 VARIANT ?= debug
 B       := build/$(VARIANT)
 PREFIX  ?= /usr/local
@@ -126,7 +138,34 @@ format:
 format-check:
 	clang-format --dry-run -Werror $(sources)
 
+# ---- Installing ----------------------------------------------------------------------------------------
+
+# The program finds its plug-ins and templates relative to itself. Without VARIANT it is the release build.
+to     := $(DESTDIR)$(PREFIX)
+manual := $(to)/share/doc/field2mqtt
+install:
+	@$(MAKE) --no-print-directory VARIANT=$(if $(filter file,$(origin VARIANT)),release,$(VARIANT)) install-files
+install-files: all
+	install -d $(to)/bin $(to)/lib/field2mqtt $(to)/include/field2mqtt $(to)/share/field2mqtt/devices \
+	    $(manual)/docs $(manual)/config $(manual)/drivers/example
+	install -m 755 $(exe) $(to)/bin
+	install -m 644 $(plugins) $(to)/lib/field2mqtt
+	install -m 644 $(header) $(to)/include/field2mqtt
+	install -m 644 $(wildcard config/devices/*.yaml) $(to)/share/field2mqtt/devices
+	install -m 644 README.md $(manual)
+	install -m 644 $(wildcard docs/*.md) $(manual)/docs
+	install -m 644 $(wildcard config/*.yaml) $(manual)/config
+	install -m 644 $(wildcard drivers/example/*.[ch]) $(manual)/drivers/example
+
+# The reference of keys in the manual, which the program prints.
+keys: all
+	$(exe) schema --markdown >docs/keys.md
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage demo lint format format-check clean
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage demo lint format format-check \
+        install install-files keys help clean
