@@ -315,6 +315,18 @@ static void add_needs_of_points(const struct making *making, struct gw_json *rul
     }
 }
 
+/* A list that is required is not empty either; with further files, those may fill it. */
+static void add_fillings(const struct gw_section *section, const char *files, struct gw_json *rules)
+{
+    for (const struct gw_child *child = section->children; files && child->name; child++)
+        if (child->is_required && child->shape == GW_SHAPE_LIST) {
+            struct gw_json *filled = object_with("minItems", gw_json_int(1));
+
+            gw_json_add(rules, rule(lacks(files),
+                                    object_with("properties", object_with(child->name, filled))));
+        }
+}
+
 static void add_rules(struct making *making, struct gw_json *schema)
 {
     const struct gw_section *section = making->section;
@@ -328,6 +340,7 @@ static void add_rules(struct making *making, struct gw_json *schema)
         if (child->shape == GW_SHAPE_FILES)
             files = child->name;
     add_needs(section, rules, files ? lacks(files) : NULL, making->needed);
+    add_fillings(section, files, rules);
     if (is_template || is_point)
         gw_json_free(making->driver_needed);
     else

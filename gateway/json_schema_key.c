@@ -124,16 +124,25 @@ static struct gw_json *quantity_schema(const struct gw_key *key)
     return schema;
 }
 
+static struct gw_json *item_schema(const struct gw_key *key)
+{
+    struct gw_json *schema = text_or_number();
+
+    if (key->pattern)
+        gw_json_set(schema, "pattern", gw_json_text(key->pattern));
+    return schema;
+}
+
 static struct gw_json *list_schema(const struct gw_key *key)
 {
     struct gw_json *schema = gw_json_object(), *either = gw_json_array(), *list = typed("array");
 
-    gw_json_set(list, "items", text_or_number());
+    gw_json_set(list, "items", item_schema(key));
     if (has_range(key)) {
         gw_json_set(list, "minItems", gw_json_number(key->min));
         gw_json_set(list, "maxItems", gw_json_number(key->max));
     }
-    gw_json_add(either, text_or_number());
+    gw_json_add(either, item_schema(key));
     gw_json_add(either, list);
     gw_json_set(schema, "anyOf", either);
     return schema;

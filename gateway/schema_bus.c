@@ -111,6 +111,7 @@ const struct gw_key gw_publish_keys[] = {
      .help = "Topic with ${gateway}, ${bus}, ${device}, ${point} and your own variables. With per: "
              "device a "
              "\"/${point}\" at its end is left out.",
+     .pattern = GW_TOPIC_PATTERN,
      .example = "plant1/${gateway}/${device}/${point}"},
     {.name = "payload",
      .type = GW_KEY_TEXT,
@@ -121,6 +122,7 @@ const struct gw_key gw_publish_keys[] = {
      .help = "json, value, or a template with ${value}, ${raw}, ${unit}, ${ts}, ${time}, "
              "${quality}, ${reason} and the "
              "variables of topics.",
+     .pattern = "^(json|value|[^$]*\\$\\{[\\s\\S]*)$",
      .example = "'${value} ${unit}'"},
     {.name = "qos",
      .type = GW_KEY_INT,
@@ -238,6 +240,11 @@ static const struct gw_choice access_choices[] = {
     {NULL, 0, NULL},
 };
 
+/* A number, also as a text, or nan; as a JSON Schema. */
+#define RAW_VALUE                                                                                  \
+    "{\"type\":[\"number\",\"string\"],"                                                           \
+    "\"pattern\":\"^(\\\\.?[nN][aA][nN]|[-+]?[0-9.]+([eE][-+]?[0-9]+)?|0x[0-9A-Fa-f]+)$\"}"
+
 static const struct gw_key point_keys[] = {
     NAME(struct gw_point_draft, "Name of the point, ${point} in topics; unique within its device.",
          "voltage_l1"),
@@ -310,8 +317,8 @@ static const struct gw_key point_keys[] = {
      .type = GW_KEY_CUSTOM,
      .offset = POINT(invalid),
      .help = "Raw values that mean \"no value\".",
-     .pattern = "{\"anyOf\":[{\"type\":[\"number\",\"string\"]},{\"type\":\"array\",\"minItems\":1,"
-                "\"items\":{\"type\":[\"number\",\"string\"]}}]}",
+     .pattern =
+         "{\"anyOf\":[" RAW_VALUE ",{\"type\":\"array\",\"minItems\":1,\"items\":" RAW_VALUE "}]}",
      .example = "[nan, -9999, 0x8000]"},
     {.name = NULL},
 };

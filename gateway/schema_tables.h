@@ -4,7 +4,9 @@
 
 #include "gateway/schema.h"
 
-#define GW_NAME_PATTERN "^[A-Za-z0-9_.-]+$" /* names go into topics */
+/* No wildcards, no empty level, and nothing of the broker's own. Variables may stand in it. Source: MQTT 3.1.1, 4.7. */
+#define GW_TOPIC_PATTERN "^(?!/|.*//|.*/$|\\$(?!\\{))[^+#]+$"
+#define GW_NAME_PATTERN  "^[A-Za-z0-9_.-]+$" /* names go into topics */
 
 extern const struct gw_key
     gw_default_keys[]; /* interval, timeout, ...: of root, bus, device; struct gw_settings */

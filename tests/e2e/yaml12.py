@@ -11,6 +11,8 @@ class Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}
 
     def construct_mapping(self, node, deep=False):
+        if any(not isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no word", node.start_mark)
         texts = [key.value for key, _ in node.value]
         if len(set(texts)) != len(texts):
             raise yaml.constructor.ConstructorError(None, None, "duplicate key", node.start_mark)
