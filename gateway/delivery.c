@@ -18,7 +18,8 @@ enum {
     STATE_SLOT = GW_MQTT_SLOT_MAX + 1,
     BARREN_LIMIT = 2,
     SUSPECT_LIMIT = 3,
-    RETRY_US = 20000,
+    RETRY_MIN_US = 1000, /* after the client took no more: doubles each time */
+    RETRY_MAX_US = 64000,
     BREAKS_AT_ONCE_US = 2000000,
 };
 
@@ -229,6 +230,13 @@ static bool is_held_back(struct gw_delivery *delivery, int64_t now_us)
     return false;
 }
 
+static int64_t next_retry_us(int64_t retry_us)
+{
+    if (retry_us == 0)
+        return RETRY_MIN_US;
+    return 2 * retry_us < RETRY_MAX_US ? 2 * retry_us : RETRY_MAX_US;
+}
+
 enum gw_err gw_delivery_pump(struct gw_delivery *delivery)
 {
     const int64_t now_us = gw_now_us(delivery->clock);
@@ -242,6 +250,7 @@ enum gw_err gw_delivery_pump(struct gw_delivery *delivery)
         case GW_OK:
             delivery->last_sent_us = now_us;
             delivery->has_pending = false;
+            delivery->retry_us = 0;
             break;
         case GW_E_REFUSED:
             delivery->has_pending = false;
@@ -250,7 +259,8 @@ enum gw_err gw_delivery_pump(struct gw_delivery *delivery)
         case GW_E_LINK:
             return GW_E_LINK;
         default: /* back-pressure */
-            delivery->not_before_us = now_us + RETRY_US;
+            delivery->retry_us = next_retry_us(delivery->retry_us);
+            delivery->not_before_us = now_us + delivery->retry_us;
             return GW_OK;
         }
     }
@@ -321,6 +331,8 @@ void gw_delivery_handle(struct gw_delivery *delivery, const struct gw_mqtt_event
     if (!gw_window_take(&delivery->window, event->slot, &flight))
         return;
     delivery->last_answer_us = gw_now_us(delivery->clock);
+    if (!delivery->is_held)
+        delivery->not_before_us = 0;
     if (flight.qos > 0) {
         delivery->has_progress = true;
         delivery->n_barren = 0;

@@ -20,6 +20,7 @@ struct gw_delivery {
     bool has_more;                /* the outbox may have something to give out */
     bool has_pending;             /* given out by the outbox, not yet taken by the client */
     struct gw_message pending;
+    int64_t retry_us;
     int64_t not_before_us; /* nothing is sent before */
     bool is_held; /* over quota: rewinds when nothing is under way any more, then goes on */
     bool is_state_pending; /* the state message is under way */

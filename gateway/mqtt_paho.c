@@ -24,6 +24,9 @@
 #include "gateway/mqtt_inbox.h"
 
 enum {
+    /* Messages handed to Paho and not yet written to the socket. Paho 1.3.12 never frees topic and payload of those
+     * when a handle is destroyed, so there are few, and sends beyond are told to wait. */
+    QUEUED_MAX = 8,
     SPARE_EVENTS = 64,
     PROBE_TIMEOUT_US = 2000000,
     DETAIL_BYTES = 256,
@@ -185,7 +188,7 @@ static int create_handle(const struct gw_mqtt *mqtt, const char *uri, MQTTAsync 
 
     options.MQTTVersion = is_v5(mqtt) ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
     options.sendWhileDisconnected = 0;
-    options.maxBufferedMessages = 2 * (int)mqtt->conf->max_inflight + SPARE_EVENTS;
+    options.maxBufferedMessages = QUEUED_MAX;
     return MQTTAsync_createWithOptions(ret_handle, uri, mqtt->conf->client_id,
                                        MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
 }

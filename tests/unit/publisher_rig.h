@@ -343,9 +343,10 @@ RIG void broker_init(struct broker *broker, const char *lines)
     assert_non_null(mkdtemp(broker->dir));
     snprintf(broker->config, sizeof broker->config, "%s/broker.conf", broker->dir);
     /* mosquitto gives up root, and then cannot reach a private folder. */
-    snprintf(text, sizeof text,
-             "user root\nlistener %d 127.0.0.1\nset_tcp_nodelay true\nmax_queued_messages 0\n%s\n",
-             broker->port, lines);
+    snprintf(
+        text, sizeof text,
+        "user root\nlistener %d 127.0.0.1\nset_tcp_nodelay true\nmax_queued_messages 100000\n%s\n",
+        broker->port, lines);
     FILE *file = fopen(broker->config, "w");
     assert_non_null(file);
     fputs(text, file);
@@ -454,7 +455,8 @@ RIG void subscriber_sync(struct subscriber *subscriber, int port)
 
 RIG void subscriber_done(struct subscriber *subscriber)
 {
-    end_process(&subscriber->pid, SIGTERM);
+    end_process(&subscriber->pid,
+                SIGKILL); /* with SIGTERM it waits for a broker that may be stopped */
     if (subscriber->fd > 0)
         close(subscriber->fd);
     subscriber->fd = 0;

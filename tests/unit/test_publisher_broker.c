@@ -1,6 +1,16 @@
 /* The publisher against a real mosquitto on the loopback interface: what the subscriber sees and what is said. */
 #include "tests/unit/publisher_rig.h"
 
+#include <malloc.h>
+
+/* Paho 1.3.12 leaks the few messages it has not yet written when a connection breaks; see mqtt_paho.c, QUEUED_MAX.
+ * reconnects_leak_nothing counts the bytes itself. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libpaho-mqtt3as";
+}
+
 #define ANONYMOUS "allow_anonymous true"
 
 struct rig {
@@ -81,6 +91,16 @@ static struct gw_publisher_stats stats_of(struct rig *rig)
 
     gw_publisher_stats(rig->publisher, &stats);
     return stats;
+}
+
+/* The counters are published a moment after the outbox has let go of a message. */
+static void wait_refused(struct rig *rig, uint64_t n)
+{
+    const int64_t until_us = rig_now_us() + PATIENCE_MS * 1000LL;
+
+    while (stats_of(rig).n_refused < n && rig_now_us() < until_us)
+        poll(NULL, 0, 1);
+    assert_int_equal(stats_of(rig).n_refused, n);
 }
 
 /* Broker with a subscriber to everything, and the publisher pointed at it but not started. */
@@ -428,7 +448,7 @@ static void a_message_that_is_too_large_is_dropped_and_its_neighbours_arrive(voi
     expect_line(rig, "a|1|0|before");
     assert_int_equal(strlen(subscriber_wait(&rig->subscriber, "a|1|0|xx")), 6 + 2000);
     expect_line(rig, "a|1|0|after");
-    assert_int_equal(stats_of(rig).n_refused, 2);
+    wait_refused(rig, 2);
     assert_int_equal(log_count("message for a dropped: its payload of 2001 bytes is larger than "
                                "max_payload (2000)"),
                      1);
@@ -451,7 +471,7 @@ static void the_packet_size_of_an_mqtt_5_broker_is_obeyed(void **state)
 
     expect_line(rig, "rig/state|1|1|online");
     expect_line(rig, "a|1|0|after");
-    assert_int_equal(stats_of(rig).n_refused, 1);
+    wait_refused(rig, 1);
     assert_int_equal(stats_of(rig).n_connects, 1);
     log_wait("larger than the broker allows (1000)");
 }
@@ -473,7 +493,7 @@ static void a_message_that_makes_the_broker_close_does_not_block_the_rest(void *
 
     subscriber_wait(&rig->subscriber, "a|1|0|before");
     subscriber_wait(&rig->subscriber, "a|1|0|after");
-    assert_int_equal(stats_of(rig).n_refused, 1);
+    wait_refused(rig, 1);
     assert_int_equal(log_count("the broker closes the connection each time it is sent"), 1);
 }
 
@@ -494,7 +514,7 @@ static void bad_topics_are_dropped_without_costing_the_connection(void **state)
 
     expect_line(rig, "rig/state|1|1|online");
     expect_line(rig, "a|1|0|good");
-    assert_int_equal(stats_of(rig).n_refused, 5);
+    wait_refused(rig, 5);
     assert_int_equal(stats_of(rig).n_connects, 1);
     log_wait("message for a/+/b dropped: the topic has a + or #");
     log_wait("the topic is not valid UTF-8");
@@ -516,7 +536,7 @@ static void what_an_mqtt_5_broker_refuses_is_dropped_with_its_reason(void **stat
     use_server(rig, "mqtt", "127.0.0.1", rig->broker.port);
     rig->conf.version = GW_MQTT_5;
     list_add(rig->list, "secret/a", "1", 1, false);
-    list_add(rig->list, "secret/a", "2", 1, false); /* 2.0.11 hangs up at a QoS 2 it refuses */
+    list_add(rig->list, "secret/a", "2", 2, false);
     list_add(rig->list, "ok/a", "3", 1, false);
 
     start(rig);
@@ -524,7 +544,7 @@ static void what_an_mqtt_5_broker_refuses_is_dropped_with_its_reason(void **stat
 
     expect_line(rig, "rig/state|1|1|online");
     expect_line(rig, "ok/a|1|0|3");
-    assert_int_equal(stats_of(rig).n_refused, 2);
+    wait_refused(rig, 2);
     assert_int_equal(
         log_count("message for secret/a dropped: the broker refuses it: not authorised"), 1);
 }
@@ -556,9 +576,18 @@ static int open_fds(void)
     return n;
 }
 
-static void twenty_reconnects_leak_no_descriptor(void **state)
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+static size_t heap_bytes(void)
+{
+    return __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes()
+                                                   : mallinfo2().uordblks;
+}
+
+static void reconnects_leak_nothing(void **state)
 {
     struct rig *rig = *state;
+    size_t n_bytes = 0;
     int n_open = 0;
 
     rig_up(rig, ANONYMOUS);
@@ -567,16 +596,22 @@ static void twenty_reconnects_leak_no_descriptor(void **state)
     rig->conf.servers.n_items = 0;
     use_server(rig, "mqtt", "127.0.0.1", rig->proxy.port);
     start(rig);
-    for (size_t i = 1; i <= 20; i++) {
+    for (size_t i = 1; i <= 25; i++) {
         list_add(rig->list, "a", "1", 1, false);
         list_wait_acked(rig->list, i);
-        if (i == 1)
+        if (i == 5) { /* what is allocated once is there by now */
             n_open = open_fds();
-        assert_int_equal(open_fds(), n_open);
+            n_bytes = heap_bytes();
+        }
+        if (i > 5)
+            assert_int_equal(open_fds(), n_open);
         proxy_cut(&rig->proxy);
     }
     list_add(rig->list, "a", "1", 1, false);
-    list_wait_acked(rig->list, 21);
+    list_wait_acked(rig->list, 26);
+
+    /* 26 outbox entries of this test, of 2 bytes, and the noise of threads coming and going. */
+    assert_true(heap_bytes() < n_bytes + 8192);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -604,7 +639,7 @@ int main(void)
         TEST(bad_topics_are_dropped_without_costing_the_connection),
         TEST(what_an_mqtt_5_broker_refuses_is_dropped_with_its_reason),
         TEST(a_second_client_with_our_id_is_told_and_retried_ever_more_slowly),
-        TEST(twenty_reconnects_leak_no_descriptor),
+        TEST(reconnects_leak_nothing),
     };
 
     if (getenv("RIG_TEST"))
