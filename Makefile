@@ -50,32 +50,35 @@ header    := $(B)/include/field2mqtt/driver.h
 
 all: $(exe) $(plugins) $(header)
 
+# `make V=1` shows the commands.
+say = $(if $(V),,@echo '  $(1)  $@';)
+
 $(B)/%.o: %.c Makefile | $(header)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/drivers/%.o: CFLAGS += -fvisibility=hidden
 
 $(B)/libgateway.a: $(call obj,$(core_src))
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 $(exe): $(B)/gateway/main.o $(B)/libgateway.a
-	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
+	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
 
 # A driver is one folder; drivers/NAME/driver.mk may set LIBS_NAME. A plug-in that others may write is not loaded.
 define driver_rules
 $(B)/drivers/$(1).so: $$(call driver_obj,$(1))
-	$$(CC) -shared -o $$@ $$^ $$(LDFLAGS_shared) $$(LIBS_$(1))
+	$$(call say,LD)$$(CC) -shared -o $$@ $$^ $$(LDFLAGS_shared) $$(LIBS_$(1))
 	@chmod go-w $$@
 $(B)/tests/unit/test_$(1)_%: $(B)/tests/unit/test_$(1)_%.o $$(call driver_obj,$(1)) $(B)/libgateway.a
-	$$(CC) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_$(1)) $$(LIBS) $$(TESTLIBS)
+	$$(call say,LD)$$(CC) -o $$@ $$^ $$(LDFLAGS) $$(LIBS_$(1)) $$(LIBS) $$(TESTLIBS)
 endef
 LDFLAGS_shared := $(filter-out -pie,$(LDFLAGS))
 $(foreach d,$(drivers),$(eval $(call driver_rules,$(d))))
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libgateway.a
-	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS) $(TESTLIBS)
+	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS) $(TESTLIBS)
 contract_common := $(call obj,$(filter-out $(wildcard tests/contract/test_*.c),$(wildcard tests/contract/*.c tests/fake/*.c)))
 $(B)/tests/contract/%: $(B)/tests/contract/%.o $(contract_common) $(B)/libgateway.a
-	$(CC) -o $@ $^ $(LDFLAGS) $(LIBS) $(TESTLIBS)
+	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS) $(TESTLIBS)
 
 # The one header that a driver needs: err.h, value.h and driver.h in one.
 $(header): gateway/err.h gateway/value.h gateway/driver.h
@@ -109,7 +112,7 @@ e2e: all
 FUZZ_SECONDS ?= 20
 fuzz := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call driver_obj,modbus) $(B)/libgateway.a
-	$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_modbus) $(LIBS)
+	$(call say,LD)$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_modbus) $(LIBS)
 fuzz-targets: $(addprefix $(B)/,$(fuzz))
 fuzz-smoke:
 	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang $(jobs) fuzz-targets
