@@ -31,8 +31,8 @@ AREA_OF_FUNCTION = {
 class Faults:
     """Spoils a share of the answers, in all the ways that lines and cheap devices do. Reproducible by its seed."""
 
-    RTU = ("drop", "late", "truncated", "bad_crc", "wrong_unit", "garbage_before", "echo", "exception", "busy", "trailing")
-    TCP = ("drop", "late", "truncated", "wrong_transaction", "wrong_unit", "garbage", "close", "exception", "busy")
+    RTU = ("drop", "late", "truncated", "bad_crc", "wrong_unit", "garbage_before", "echo", "busy", "trailing")
+    TCP = ("drop", "late", "truncated", "wrong_transaction", "wrong_unit", "garbage", "close", "busy")
 
     def __init__(self, share, late_s, seed):
         self.share, self.late_s, self.random = share, late_s, random.Random(seed)
@@ -176,8 +176,8 @@ class Slave:
                 codes = [unit.refused[area, a] for a in range(address, address + count) if (area, a) in unit.refused]
                 fault = self.faults and self.faults.draw(
                     Faults.TCP if self._framer_class is ModbusSocketFramer else Faults.RTU)
-                if fault in ("exception", "busy"):
-                    codes = [4 if fault == "exception" else 6]
+                if fault == "busy":
+                    codes = [6]
                 if codes:
                     response = ExceptionResponse(request.function_code, codes[0])
                 else:

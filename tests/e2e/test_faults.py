@@ -148,8 +148,8 @@ def test_a_tcp_device_that_restarts_is_picked_up(broker, modbus_tcp_slave, gatew
     subscriber.wait_for_json("gw/u1/p0", value_is(100))
 
     for base in (200, 300):
-        modbus_tcp_slave.stop()
         mark = subscriber.mark()
+        modbus_tcp_slave.stop()
         subscriber.wait_for_json("gw/u1/p0", is_bad(), since=mark)
         fill(modbus_tcp_slave, 1, base=base)
         modbus_tcp_slave.start()
@@ -164,8 +164,8 @@ def test_a_serial_port_that_vanishes_and_returns_is_opened_again(broker, modbus_
     subscriber.wait_for_json("gw/u1/p0", value_is(100))
 
     for base in (200, 300):
-        modbus_rtu_slave.unplug()
         mark = subscriber.mark()
+        modbus_rtu_slave.unplug()
         subscriber.wait_for_json("gw/u1/p0", is_bad(), since=mark)
         fill(modbus_rtu_slave, 1, base=base)
         modbus_rtu_slave.plug()

@@ -20,7 +20,7 @@ SPOT_VALUES = [
     ("carlo-gavazzi-em24-e1", "import", {"register": "input:52", "type": "int32", "scale": 0.1, "unit": "kWh"}),
     ("schneider-pm5100", "active_energy_delivered", {"register": "holding:3203", "type": "int64", "unit": "Wh"}),
     ("schneider-pm5100", "power_factor_total", {"register": "holding:3083", "type": "pf4q"}),
-    ("schneider-pm800", "energy_real_in", {"register": "holding:1699", "type": "mod10k[4]", "unit": "Wh"}),
+    ("schneider-pm800", "energy_real_in", {"register": "holding:1699", "type": "mod10k[4]", "order": "CDAB", "unit": "Wh"}),
     ("schneider-iem3000", "import", {"register": "holding:3203", "type": "int64", "scale": 0.001, "unit": "kWh"}),
     ("siemens-pac2200", "import", {"register": "input:801", "type": "float64", "scale": 0.001, "unit": "kWh"}),
     ("solaredge-sunspec", "A", {"register": "holding:40071", "type": "uint16", "scale_register": "holding:40075", "unit": "A"}),

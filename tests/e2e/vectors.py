@@ -49,7 +49,10 @@ class Float:
         self.value, = struct.unpack(self.format, data)
 
     def bits_of(self, text):
-        return struct.pack(self.format, float(text))
+        try:
+            return struct.pack(self.format, float(text))
+        except OverflowError:
+            return None
 
     def fits(self, message):
         text = message["value"]
@@ -148,8 +151,9 @@ add("bcd16", "bcd16", ([0x1234], Exactly(1234)), ([0x123A], Bad("bad_bcd")))
 add("bcd32", "bcd32", ([0x0012, 0x3456], Exactly(123456)), ([0x9999, 0x9999], Exactly(99999999)))
 add("bcd32_cdab", "bcd32", ([0x3456, 0x0012], Exactly(123456)), ([0x0000, 0x1000], Exactly(10000000)), order="CDAB")
 add("bcd64", "bcd64", ([0x1234, 0x5678, 0x9012, 0x3456], Exactly(1234567890123456)), ([0, 0, 0, 0xF], Bad("bad_bcd")))
-add("mod10k_4", "mod10k[4]", ([4567, 123, 0, 0], Exactly(1234567)), ([9999, 9999, 9999, 9999], Exactly(9999999999999999)))
-add("mod10k_bad", "mod10k[2]", ([10000, 0], Bad("bad_digits")), ([1, 2], Exactly(20001)))
+add("mod10k_4", "mod10k[4]", ([4567, 123, 0, 0], Exactly(1234567)), ([9999, 9999, 9999, 9999], Exactly(9999999999999999)), order="CDAB")
+add("mod10k_high_first", "mod10k[2]", ([1, 2], Exactly(10002)), ([0xFFFF, 0xFFFE], Exactly(-10002)))
+add("mod10k_bad", "mod10k[2]", ([10000, 0], Bad("bad_digits")), ([1, 2], Exactly(20001)), order="CDAB")
 add("signmag16", "signmag16", ([0x83E4], Exactly(Decimal("-0.996"))), ([0x0005], Exactly(Decimal("0.005"))), scale=0.001)
 
 # ---- four-quadrant power factor (Schneider PM5500 manual) ----
@@ -162,7 +166,7 @@ add("string_swapped", "string[2]", ([0x4241, 0x0043], Exactly("ABC")), ([0x4544,
 add("string_low", "string_low[4]", ([0x41, 0x42, 0x43, 0], Exactly("ABC")), ([0x5A, 0, 0, 0], Exactly("Z")))
 add("string_high", "string_high[3]", ([0x4100, 0x4200, 0], Exactly("AB")), ([0x5800, 0x5900, 0x5A00], Exactly("XYZ")))
 add("string_utf8", "string[4]", (words("20 °C\0\0".encode()), Exactly("20 °C")), (words(b"A\"B\\C\0\0\0"), Exactly('A"B\\C')))
-add("raw", "raw[2]", ([0xDEAD, 0xBEEF], Exactly("deadbeef")), ([0x0012, 0x3456], Exactly("00123456")))
+add("raw", "raw[2]", ([0xDEAD, 0xBEEF], Exactly("DEADBEEF")), ([0x0012, 0x3456], Exactly("00123456")))
 
 # ---- addresses, times, versions (Schneider IEC 870-5-4 unit table; aggsoft PM5xxx map; Deye; SunSpec) ----
 add("ipv4", "ipv4", ([0xC0A8, 0x0132], Exactly("192.168.1.50")), ([0x0A00, 0x00FF], Exactly("10.0.0.255")))
