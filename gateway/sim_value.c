@@ -33,7 +33,18 @@ static const struct usual {
     {"lux", 100, 800, 0},    {"pH", 6.5, 7.5, 0},
 };
 static const struct usual usual_number = {NULL, 0, 100, 0};
-static const struct usual usual_power_factor = {NULL, 0.85, 0.99, 0};
+
+/* Where the name says more than the unit. */
+static const struct {
+    const char *prefix;
+    struct usual usual;
+} usual_names[] = {
+    {"cosphi", {NULL, 0.85, 0.99, 0}},
+    {"cos_phi", {NULL, 0.85, 0.99, 0}},
+    {"power_factor", {NULL, 0.85, 0.99, 0}},
+    {"pf", {NULL, 0.85, 0.99, 0}},
+    {"thd", {"%", 1, 6, 0}},
+};
 
 static const double tau = 6.283185307179586;
 
@@ -61,19 +72,20 @@ static double chance(const struct gw_sim_point *point, uint64_t index, double lo
 
 /* ---- range ------------------------------------------------------------------------------------------ */
 
+static bool is_same_unit(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
 static const struct usual *usual_of(const struct gw_point_conf *conf)
 {
-    static const char *const power_factors[] = {"cosphi", "cos_phi", "power_factor", "pf"};
-
-    if (conf->map.unit && conf->map.unit[0]) {
-        for (size_t i = 0; i < sizeof usual_units / sizeof usual_units[0]; i++)
-            if (strcmp(usual_units[i].unit, conf->map.unit) == 0)
-                return &usual_units[i];
-        return &usual_number;
-    }
-    for (size_t i = 0; i < sizeof power_factors / sizeof power_factors[0]; i++)
-        if (strncmp(conf->name, power_factors[i], strlen(power_factors[i])) == 0)
-            return &usual_power_factor;
+    for (size_t i = 0; i < sizeof usual_names / sizeof usual_names[0]; i++)
+        if (strncmp(conf->name, usual_names[i].prefix, strlen(usual_names[i].prefix)) == 0 &&
+            is_same_unit(conf->map.unit, usual_names[i].usual.unit))
+            return &usual_names[i].usual;
+    for (size_t i = 0; i < sizeof usual_units / sizeof usual_units[0]; i++)
+        if (is_same_unit(conf->map.unit, usual_units[i].unit))
+            return &usual_units[i];
     return &usual_number;
 }
 
@@ -192,7 +204,9 @@ static double setting_of(const struct gw_sim_point *point)
 
     if (map->step > 0)
         return from + floor((value - from) / map->step) * map->step;
-    return point->high - point->low >= 4 ? nearbyint(value) : value; /* nobody sets 43.7182 */
+    if (point->high - point->low >= 1) /* nobody sets 43.7182 */
+        value = fmin(fmax(nearbyint(value), point->low), point->high);
+    return value;
 }
 
 /* Counts up by one now and then, every 5 to 30 s by the point. */

@@ -322,6 +322,7 @@ def test_a_wrong_option_is_named(options, sentence):
     assert result.stderr.splitlines()[0] == f"field2mqtt simulate: {sentence}"
 
 
+@pytest.mark.quick
 def test_the_gateway_publishes_what_is_simulated(simulate, gateway, subscriber, broker, tmp_path):
     config = plant(502)
     config["mqtt"] = {"servers": broker.url}

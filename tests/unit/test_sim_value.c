@@ -83,6 +83,18 @@ static void a_measured_value_moves_smoothly_in_the_range_of_its_unit(void **stat
     assert_wave(&amperes, 0, 20);
 }
 
+static void a_name_may_say_more_than_the_unit(void **state)
+{
+    struct gw_point_conf power_factor = make_point(single, "1", NULL),
+                         distortion = make_point(single, "1", "%");
+
+    (void)state;
+    power_factor.name = "cosphi_l1";
+    assert_wave(&power_factor, 0.85, 0.99);
+    distortion.name = "thd_u";
+    assert_wave(&distortion, 1, 6);
+}
+
 static void limits_of_the_configuration_win_over_what_is_usual(void **state)
 {
     struct gw_point_conf volts = make_point(u16, "0.1", "V"), pulp = make_point(single, "1", NULL);
@@ -277,6 +289,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_measured_value_moves_smoothly_in_the_range_of_its_unit),
+        cmocka_unit_test(a_name_may_say_more_than_the_unit),
         cmocka_unit_test(limits_of_the_configuration_win_over_what_is_usual),
         cmocka_unit_test(what_a_small_field_holds_is_all_there_is),
         cmocka_unit_test(a_counter_never_falls_and_does_rise),
