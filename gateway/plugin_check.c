@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/schema.h"
+
 enum { NAME_MAX_LEN = 32, FIELD_MAX = 4096 };
 
 #define ALL_FLAGS (unsigned)(GW_REQUIRED | GW_INHERIT | GW_SECRET | GW_ADDRESS)
@@ -277,6 +279,53 @@ static bool check_inherited(struct fault *fault, const struct table *inner,
     return true;
 }
 
+/* ---- the gateway's own keys ------------------------------------------------------------------------ */
+
+/* Finds the section that takes these keys of a driver; sections do not contain themselves. */
+static const struct gw_section *find_section(const struct gw_section *section,
+                                             enum gw_driver_keys which)
+{
+    const struct gw_section *found = section->driver_keys == which ? section : NULL;
+
+    for (const struct gw_child *child = section->children; child && child->name && !found; child++)
+        if (child->section)
+            found = find_section(child->section, which);
+    return found;
+}
+
+static bool is_of_section(const struct gw_section *section, const char *name)
+{
+    for (const struct gw_child *child = section->children; child && child->name; child++)
+        if (strcmp(child->name, name) == 0)
+            return true;
+    for (const struct gw_key *const *more = section->more_keys; more && *more; more++)
+        if (find_key(*more, name, NULL))
+            return true;
+    return section->keys && find_key(section->keys, name, NULL);
+}
+
+/* The gateway reads its own keys first: a driver's of the same name would never be seen. */
+static bool check_namesakes(struct fault *fault, const struct table *table,
+                            enum gw_driver_keys which)
+{
+    fault->table = *table;
+    for (const struct gw_key *key = table->keys; key->name; key++) {
+        int outermost = key->flags & GW_INHERIT ? GW_BUS_KEYS : (int)which;
+
+        fault->key = key;
+        for (int level = (int)which; level >= outermost; level--) {
+            const struct gw_section *section =
+                find_section(&gw_schema_root, (enum gw_driver_keys)level);
+
+            if (section && is_of_section(section, key->name))
+                return say(fault, "has the name of a key that the gateway itself has for a %s",
+                           section->name);
+        }
+    }
+    fault->key = NULL;
+    return true;
+}
+
 static bool check_keys(struct fault *fault, const struct gw_driver *driver)
 {
     const struct table bus = {"bus", driver->bus_keys, driver->bus_conf_size};
@@ -285,7 +334,9 @@ static bool check_keys(struct fault *fault, const struct gw_driver *driver)
 
     return check_table(fault, &bus) && check_table(fault, &device) && check_table(fault, &point) &&
            check_inherited(fault, &device, &bus) && check_inherited(fault, &point, &device) &&
-           check_inherited(fault, &point, &bus);
+           check_inherited(fault, &point, &bus) && check_namesakes(fault, &bus, GW_BUS_KEYS) &&
+           check_namesakes(fault, &device, GW_DEVICE_KEYS) &&
+           check_namesakes(fault, &point, GW_POINT_KEYS);
 }
 
 /* ---- functions ------------------------------------------------------------------------------------- */

@@ -119,7 +119,7 @@ static int set_up(void **state)
     d.point[WHERE] = KEY(point_conf, where, "where", GW_KEY_PARSED, .parse = parse_where,
                          .pattern = "^at:", .def = "at:1");
     d.point[NAMES] = KEY(point_conf, names, "names", GW_KEY_LIST, .flags = GW_INHERIT);
-    d.point[STEP] = KEY(point_conf, step, "step", GW_KEY_DECIMAL, .def = "0.1");
+    d.point[STEP] = KEY(point_conf, step, "stride", GW_KEY_DECIMAL, .def = "0.1");
     d.driver = (struct gw_driver){
         .name = "good-1",
         .summary = "A driver.",
@@ -289,7 +289,7 @@ static void a_default_is_one_that_a_user_could_write(void **state)
         {&d.point[WHERE], "in:1",
          "point key \"where\" has a default \"in:1\" that it refuses: \"in:1\" does not begin with "
          "at:"},
-        {&d.point[STEP], "0,1", "point key \"step\" has a default \"0,1\" that cannot be read"},
+        {&d.point[STEP], "0,1", "point key \"stride\" has a default \"0,1\" that cannot be read"},
     };
     (void)state;
 
@@ -320,6 +320,44 @@ static void an_inherited_key_means_one_thing_in_all_sections(void **state)
     assert_fault(NULL);
 }
 
+static void the_names_of_the_gateways_own_keys_are_taken(void **state)
+{
+    static const struct {
+        struct gw_key *key;
+        unsigned flags;
+        const char *name, *want;
+    } rows[] = {
+        {&d.bus[PAUSE], 0, "devices",
+         "bus key \"devices\" has the name of a key that the gateway itself has for a bus"},
+        {&d.bus[PAUSE], 0, "align",
+         "bus key \"align\" has the name of a key that the gateway itself has for a bus"},
+        {&d.device[QUIET], 0, "timeout",
+         "device key \"timeout\" has the name of a key that the gateway itself has for a device"},
+        {&d.point[STEP], 0, "scale",
+         "point key \"scale\" has the name of a key that the gateway itself has for a point"},
+        {&d.point[STEP], 0, "topic",
+         "point key \"topic\" has the name of a key that the gateway itself has for a point"},
+        {&d.point[STEP], GW_INHERIT, "template",
+         "point key \"template\" has the name of a key that the gateway itself has for a device"},
+        {&d.device[QUIET], GW_INHERIT, "driver",
+         "device key \"driver\" has the name of a key that the gateway itself has for a bus"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char want[300];
+
+        set_up(NULL);
+        rows[i].key->name = rows[i].name;
+        rows[i].key->flags = rows[i].flags;
+        snprintf(want, sizeof want, "driver \"good-1\": %s", rows[i].want);
+        assert_fault(want);
+    }
+    set_up(NULL);
+    d.device[QUIET].name = "unit"; /* which is the gateway's for a point only, as Modbus has it */
+    assert_fault(NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
@@ -335,6 +373,7 @@ int main(void)
         TEST(a_member_lies_inside_its_struct),
         TEST(a_choice_has_choices_and_a_parsed_key_has_a_parser_and_a_pattern),
         TEST(a_default_is_one_that_a_user_could_write),
+        TEST(the_names_of_the_gateways_own_keys_are_taken),
         TEST(an_inherited_key_means_one_thing_in_all_sections),
     };
 
