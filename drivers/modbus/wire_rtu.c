@@ -22,9 +22,10 @@ enum {
     DOUBT_SLACK_US = 50 * 1000, /* ... on the way through adapters */
     DOUBT_MIN_US = 200 * 1000,
     DOUBT_MAX_US = 3000 * 1000,
-    GAP_CHARS = 20, /* a frame that pauses longer than this and GAP_US is over */
+    GAP_CHARS = 20, /* a frame that pauses for more than these and the gap is over */
     GAP_US = 50 * 1000,
-    NOISE_BYTES = 4, /* fewer bytes are what a driver being switched adds, not an answer */
+    GAP_TCP_US = 200 * 1000, /* networks stall longer than serial adapters */
+    NOISE_BYTES = 4,         /* fewer bytes are what a driver being switched adds, not an answer */
 };
 
 /* One exchange under way. */
@@ -237,7 +238,9 @@ static enum gw_err give_up(struct turn *turn, bool is_over, struct gw_outcome *o
 static enum gw_err receive(struct turn *turn, size_t *ret_len, struct gw_outcome *outcome)
 {
     struct modbus_wire *wire = turn->wire;
-    int64_t gap_us = GAP_US + modbus_char_us(wire->conf, GAP_CHARS);
+    int64_t gap_us = wire->conf->transport == MODBUS_RTU ? GAP_US : GAP_TCP_US;
+
+    gap_us += modbus_char_us(wire->conf, GAP_CHARS);
 
     while (!find_reply(turn, ret_len)) {
         int64_t over_us = turn->has_begun ? wire->last_us + gap_us : turn->deadline_us;
