@@ -306,7 +306,8 @@ static void print_char(FILE *out, const char *p, size_t len)
 static void print_source(FILE *out, const char *line, size_t len, uint32_t column)
 {
     const char *end = line + len, *from = line;
-    uint32_t first = 1, n = 1;
+    uint32_t first = 1;
+    int n = 1;
 
     if (column > SOURCE_BEFORE)
         for (; from < end && first < column - SOURCE_BEFORE; first++)
@@ -315,7 +316,7 @@ static void print_source(FILE *out, const char *line, size_t len, uint32_t colum
     for (const char *p = from; p < end; n++) {
         size_t bytes = char_len(p, end);
 
-        if (first + n > column + SOURCE_AFTER + SOURCE_BEFORE) {
+        if (n > SOURCE_BEFORE + SOURCE_AFTER) {
             fputs("...", out);
             break;
         }

@@ -47,9 +47,11 @@ static enum gw_err take_host(const char **p, struct gw_server_url *url, char why
 {
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
+    static const char letters_v6[] = /* with a zone: fe80::1%eth0 */
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:%";
     bool is_v6 = **p == '[';
     const char *from = *p + is_v6;
-    size_t len = strspn(from, is_v6 ? "0123456789abcdefABCDEF:.%" : letters);
+    size_t len = strspn(from, is_v6 ? letters_v6 : letters);
 
     if (is_v6 && from[len] != ']')
         return wrong(why, "has a \"[\" without an IPv6 address and a \"]\"");
