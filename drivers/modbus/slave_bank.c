@@ -68,13 +68,20 @@ struct image {
 static void take_image(const struct gw_sim *sim, const struct gw_device *device, size_t index,
                        struct image *image)
 {
+    static const char *const dates[] = {"2026-11-24T10:05:12.345", "2026-11-24T10:05:12"};
     const struct modbus_point_conf *point = device->points[index];
     struct gw_value value = {.kind = GW_NONE};
     uint16_t mask;
 
     memset(image, 0, sizeof *image);
     sim->read(sim->ctx, device, index, &value);
-    if (modbus_encode(point, &value, image->regs, &mask) != GW_OK)
+    enum gw_err err = modbus_encode(point, &value, image->regs, &mask);
+    for (size_t i = 0; err && i < 2;
+         i++) { /* the core gives a text, not knowing how a date looks */
+        value = (struct gw_value){.kind = GW_TEXT, .text = {dates[i], strlen(dates[i])}};
+        err = modbus_encode(point, &value, image->regs, &mask);
+    }
+    if (err)
         memset(image->regs, 0, sizeof image->regs);
     modbus_point_masks(point, image->masks);
 }

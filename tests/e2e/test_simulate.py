@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+import yaml
 
 from conftest import COMPLAINTS, PROGRAM, ROOT, SLOW, free_port, write_config
 
@@ -343,3 +344,40 @@ def test_the_gateway_publishes_what_is_simulated(simulate, gateway, subscriber, 
     seen = [json.loads(m.payload) for m in subscriber.of("gw/tank/energy")]
     energies = [m["value"] for m in seen if m["quality"] == "good"]
     assert energies == sorted(energies)
+
+
+def plant_of_templates(broker):
+    """One device of each template, on the bus that it is made for."""
+    devices = {"modbus-tcp": [], "modbus-rtu": []}
+    for unit, file in enumerate(sorted((ROOT / "config" / "devices").glob("*.yaml")), 1):
+        drivers = yaml.safe_load(file.read_text())["drivers"]
+        devices["modbus-tcp" if "modbus-tcp" in drivers else "modbus-rtu"].append(
+            {"name": file.stem, "template": file.stem, "unit": unit, "interval": "1s"})
+    return {
+        "gateway": {"name": "gw"}, "mqtt": {"servers": broker.url}, "publish": {"when": "change"},
+        "buses": [
+            {"name": "plc", "driver": "modbus-tcp", "host": "127.0.0.1", "port": free_port(),
+             "devices": devices["modbus-tcp"]},
+            {"name": "line", "driver": "modbus-rtu", "port": "/dev/ttyUSB7", "baud": 115200,
+             "devices": devices["modbus-rtu"]},
+        ]}
+
+
+def test_every_template_comes_alive_with_good_values(simulate, gateway, subscriber, broker, tmp_path):
+    config = plant_of_templates(broker)
+    simulate(config=config)
+    gateway(config, options=("--simulated", str(tmp_path)))
+
+    wanted = {}
+    for bus in config["buses"]:
+        for device in bus["devices"]:
+            template = yaml.safe_load((ROOT / "config" / "devices" / f"{device['template']}.yaml").read_text())
+            for point in template["points"]:
+                if point.get("access") != "w" and point.get("enabled") is not False:
+                    wanted[f"gw/{device['name']}/{point['name']}"] = None
+    assert len(wanted) > 500
+    poll_until(lambda: wanted.keys() - {m.topic for m in subscriber.messages}, lambda missing: not missing, 60)
+    for message in subscriber.messages:
+        if message.topic in wanted:
+            wanted[message.topic] = json.loads(message.payload)
+    assert {topic: value for topic, value in wanted.items() if value["quality"] != "good"} == {}
