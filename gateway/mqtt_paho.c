@@ -11,17 +11,16 @@
 #include "gateway/mqtt.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <MQTTAsync.h>
 
 #include "gateway/mqtt_address.h"
 #include "gateway/mqtt_inbox.h"
+#include "gateway/readable.h"
 
 enum {
     /* Messages handed to Paho and not yet written to the socket. Paho 1.3.12 never frees topic and payload of those
@@ -46,25 +45,28 @@ struct gw_mqtt {
 
 /* ---- Paho's callbacks: on its threads, under its lock ---- */
 
+static void post(void *context, enum gw_mqtt_event_kind kind)
+{
+    gw_inbox_post(context,
+                  (struct gw_mqtt_event){.kind = (uint8_t)kind, .slot = gw_inbox_slot(context)});
+}
+
 static void on_sent(void *context, MQTTAsync_successData *data)
 {
     (void)data;
-    gw_inbox_post(
-        context, (struct gw_mqtt_event){.kind = GW_MQTT_DELIVERED, .slot = gw_inbox_slot(context)});
+    post(context, GW_MQTT_DELIVERED);
 }
 
 static void on_sent_5(void *context, MQTTAsync_successData5 *data)
 {
     (void)data;
-    gw_inbox_post(
-        context, (struct gw_mqtt_event){.kind = GW_MQTT_DELIVERED, .slot = gw_inbox_slot(context)});
+    post(context, GW_MQTT_DELIVERED);
 }
 
 static void on_not_sent(void *context, MQTTAsync_failureData *data)
 {
     (void)data;
-    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_UNDELIVERED,
-                                                  .slot = gw_inbox_slot(context)});
+    post(context, GW_MQTT_UNDELIVERED);
 }
 
 static void on_not_sent_5(void *context, MQTTAsync_failureData5 *data)
@@ -127,7 +129,7 @@ static void on_not_connected(void *context, MQTTAsync_failureData *data)
 static void on_not_connected_5(void *context, MQTTAsync_failureData5 *data)
 {
     if (data && data->reasonCode > 0)
-        post_failed(context, data->reasonCode, NULL);
+        post_failed(context, (int)data->reasonCode, NULL);
     else
         post_failed(context, data ? data->code : -1, data ? data->message : NULL);
 }
@@ -151,13 +153,13 @@ static void on_broker_disconnects(void *context, MQTTProperties *properties,
 static void on_disconnected(void *context, MQTTAsync_successData *data)
 {
     (void)data;
-    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_DISCONNECTED});
+    post(context, GW_MQTT_DISCONNECTED);
 }
 
 static void on_disconnected_5(void *context, MQTTAsync_successData5 *data)
 {
     (void)data;
-    gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_DISCONNECTED});
+    post(context, GW_MQTT_DISCONNECTED);
 }
 
 /* Nothing is subscribed to; what comes nevertheless is dropped. 1, always: 0 would bring it again at once. */
@@ -343,17 +345,10 @@ static bool can_read_files(struct gw_mqtt *mqtt)
     const char *const files[] = {tls->ca_file, tls->cert_file, tls->key_file};
     char text[DETAIL_BYTES];
 
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        const int fd = files[i] ? open(files[i], O_RDONLY | O_CLOEXEC) : 0;
-        if (fd < 0) {
-            snprintf(text, sizeof text, "%s: %s", files[i], strerror(errno));
-            fail(mqtt, GW_MQTT_WHY_FILE, text);
-            return false;
-        }
-        if (files[i])
-            close(fd);
-    }
-    return true;
+    if (gw_are_readable(files, sizeof files / sizeof files[0], text, sizeof text))
+        return true;
+    fail(mqtt, GW_MQTT_WHY_FILE, text);
+    return false;
 }
 
 void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server)
@@ -499,8 +494,7 @@ void gw_mqtt_disconnect(struct gw_mqtt *mqtt)
     options.context = gw_inbox_context(mqtt->inbox, 0);
     options.timeout = 0; /* the caller has waited; and Paho looks at this time every 3 s only */
     if (!mqtt->handle || MQTTAsync_disconnect(mqtt->handle, &options) != MQTTASYNC_SUCCESS)
-        gw_inbox_post(gw_inbox_context(mqtt->inbox, 0),
-                      (struct gw_mqtt_event){.kind = GW_MQTT_DISCONNECTED});
+        post(gw_inbox_context(mqtt->inbox, 0), GW_MQTT_DISCONNECTED);
 }
 
 void gw_mqtt_drop(struct gw_mqtt *mqtt)

@@ -299,7 +299,7 @@ RIG void end_process(pid_t *pid, int signal_number)
     *pid = 0;
 }
 
-RIG int run_shell(const char *fmt, ...)
+RIG GW_PRINTF(1, 2) int run_shell(const char *fmt, ...)
 {
     char command[2048];
     va_list args;

@@ -320,7 +320,7 @@ static void count_numbers(struct rig *rig, int n_numbers, int *ret_n_twice)
 
     while (next < n_numbers) {
         const char *line = subscriber_wait(&rig->subscriber, "n|1|0|");
-        const int number = atoi(line + 6);
+        const int number = (int)strtol(line + 6, NULL, 10);
         assert_true(number <= next); /* none lost, none ahead of its turn */
         if (number < next)
             n_twice++;
