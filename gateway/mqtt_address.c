@@ -38,6 +38,8 @@ enum gw_err gw_server_parse(const char *text, struct gw_server *ret_server)
     const char *colon = strrchr(text, ':');
     if (!colon)
         return GW_E_RANGE;
+    if (!copy_part(server.authority, sizeof server.authority, text, strlen(text)))
+        return GW_E_RANGE;
     size_t host_len = (size_t)(colon - text);
     if (host_len > 2 && text[0] == '[' && text[host_len - 1] == ']') {
         text++;
@@ -96,26 +98,39 @@ static int wait_connected(int fd, int64_t timeout_us)
     return error;
 }
 
-int gw_server_probe(const struct gw_server *server, const struct gw_address *address,
-                    int64_t timeout_us)
+/* An address without its brackets. */
+static const char *number_of(const struct gw_address *address, char *text, size_t size)
+{
+    const bool is_6 = address->text[0] == '[';
+
+    snprintf(text, size, "%s", address->text + is_6);
+    if (is_6)
+        text[strlen(text) - 1] = '\0';
+    return text;
+}
+
+int gw_server_open(const struct gw_server *server, const struct gw_address *address,
+                   int64_t timeout_us, int *ret_errno)
 {
     char number[sizeof address->text];
     struct addrinfo *list = NULL;
     int error = 0;
 
-    const bool is_6 = address->text[0] == '[';
-    snprintf(number, sizeof number, "%s", address->text + is_6);
-    if (is_6)
-        number[strlen(number) - 1] = '\0';
-    if (look_up(number, server->port, AI_NUMERICHOST, &list) != 0)
-        return EADDRNOTAVAIL;
+    number_of(address, number, sizeof number);
+    if (look_up(number, server->port, AI_NUMERICHOST, &list) != 0) {
+        *ret_errno = EADDRNOTAVAIL;
+        return -1;
+    }
     const int fd = socket(list->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, list->ai_addr, list->ai_addrlen) < 0)
         error = errno;
     if (error == EINPROGRESS)
         error = wait_connected(fd, timeout_us);
+    freeaddrinfo(list);
+    if (error == 0)
+        return fd;
     if (fd >= 0)
         close(fd);
-    freeaddrinfo(list);
-    return error;
+    *ret_errno = error;
+    return -1;
 }

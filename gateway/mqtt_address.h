@@ -16,6 +16,7 @@ struct gw_server {
     bool is_tls;
     char host[256]; /* name or number; IPv6 without brackets */
     char port[6];
+    char authority[272]; /* host:port as written */
 };
 
 struct gw_address {
@@ -30,8 +31,9 @@ GW_MUST_CHECK enum gw_err gw_server_parse(const char *text, struct gw_server *re
 size_t gw_server_resolve(const struct gw_server *server, struct gw_address *ret_addresses,
                          size_t max, const char **ret_why);
 
-/* Connects and closes at once. Gives 0 or the errno. Blocks for timeout_us at most. */
-int gw_server_probe(const struct gw_server *server, const struct gw_address *address,
-                    int64_t timeout_us);
+/* Connects. Gives a non-blocking descriptor that the caller closes; -1 with *ret_errno when it cannot be done.
+ * Blocks for timeout_us at most. */
+int gw_server_open(const struct gw_server *server, const struct gw_address *address,
+                   int64_t timeout_us, int *ret_errno);
 
 #endif

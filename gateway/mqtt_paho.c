@@ -1,5 +1,4 @@
 /* mqtt_paho: the one file that knows Eclipse Paho's MQTTAsync.
- *
  * DESIGN. Paho keeps one lock for all its handles while it runs callbacks on its own two threads. So callbacks here
  * only copy an event into a queue; they get an integer (client, connection, slot) as context, never a pointer, since
  * a late callback may outlive what a pointer points to. Every attempt to connect has a handle of its own: a handle
@@ -15,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <MQTTAsync.h>
 
 #include "gateway/mqtt_address.h"
 #include "gateway/mqtt_inbox.h"
+#include "gateway/mqtt_tls.h"
 #include "gateway/readable.h"
 
 enum {
@@ -136,7 +137,7 @@ static void on_not_connected_5(void *context, MQTTAsync_failureData5 *data)
 
 static void on_lost(void *context, char *cause)
 {
-    (void)cause; /* always NULL in Paho 1.3 */
+    (void)cause; /* always NULL */
     gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_LOST, .why = GW_MQTT_WHY_CLOSED});
 }
 
@@ -168,12 +169,6 @@ static int on_message(void *context, char *topic, int topic_len, MQTTAsync_messa
     (void)context, (void)topic_len;
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
-    return 1;
-}
-
-static int on_tls_error(const char *text, size_t len, void *context)
-{
-    gw_inbox_note(context, text, len);
     return 1;
 }
 
@@ -256,11 +251,8 @@ static void set_tls(const struct gw_mqtt *mqtt, MQTTAsync_SSLOptions *tls)
     tls->privateKeyPassword = conf->key_password ? conf->key_password : "";
     tls->verify = conf->verify;
     tls->enableServerCertAuth = conf->verify;
-    /* Paho 1.3.12 lowers the security level to 1 (SSLSocket.c); level 2 also means TLS 1.2 at least. */
-    tls->enabledCipherSuites = "DEFAULT:@SECLEVEL=2";
+    tls->enabledCipherSuites = GW_TLS_CIPHERS; /* without it Paho 1.3.12 lowers the level to 1 */
     tls->sslVersion = MQTT_SSL_VERSION_TLS_1_2;
-    tls->ssl_error_cb = on_tls_error;
-    tls->ssl_error_context = gw_inbox_context(mqtt->inbox, 0);
 }
 
 static void set_answers(const struct gw_mqtt *mqtt, MQTTAsync_connectOptions *options)
@@ -310,14 +302,11 @@ static int start_connect(struct gw_mqtt *mqtt)
 /* One attempt, at one address, with a handle of its own. */
 static void attempt(struct gw_mqtt *mqtt)
 {
-    char uri[sizeof mqtt->server.host + 32];
+    char uri[sizeof mqtt->server.authority + 8];
 
     gw_mqtt_drop(mqtt);
-    /* With TLS the name has to stay, for the certificate is compared with it. */
-    const bool is_6 = strchr(mqtt->server.host, ':') != NULL;
-    if (mqtt->server.is_tls)
-        snprintf(uri, sizeof uri, is_6 ? "ssl://[%s]:%s" : "ssl://%s:%s", mqtt->server.host,
-                 mqtt->server.port);
+    if (mqtt->server.is_tls) /* the name stays, for the certificate is compared with it */
+        snprintf(uri, sizeof uri, "ssl://%s", mqtt->server.authority);
     else
         snprintf(uri, sizeof uri, "tcp://%s:%s", mqtt->addresses[mqtt->at_address].text,
                  mqtt->server.port);
@@ -373,24 +362,29 @@ void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server)
 /* ---- what became of it ---- */
 
 /* Finds out why an attempt failed that the library only calls failed. */
-static void explain(struct gw_mqtt *mqtt, struct gw_mqtt_event *event)
+static enum gw_mqtt_why explain(struct gw_mqtt *mqtt)
 {
-    const int error =
-        gw_server_probe(&mqtt->server, &mqtt->addresses[mqtt->at_address], PROBE_TIMEOUT_US);
+    const struct gw_address *address = &mqtt->addresses[mqtt->at_address];
+    enum gw_mqtt_why why = GW_MQTT_WHY_CLOSED;
+    char text[DETAIL_BYTES] = "";
+    int error = 0;
 
-    if (error == ECONNREFUSED) {
-        event->why = GW_MQTT_WHY_NO_LISTENER;
-    } else if (error == ETIMEDOUT) {
-        event->why = GW_MQTT_WHY_TIMEOUT;
-    } else if (error != 0) {
-        event->why = GW_MQTT_WHY_UNREACHABLE;
-        gw_inbox_note(gw_inbox_context(mqtt->inbox, 0), strerror(error), strlen(strerror(error)));
-    } else if (mqtt->server.is_tls) {
-        const bool is_certificate = strstr(gw_inbox_noted(mqtt->inbox), "certificate") != NULL;
-        event->why = is_certificate ? GW_MQTT_WHY_CERTIFICATE : GW_MQTT_WHY_TLS;
-    } else {
-        event->why = GW_MQTT_WHY_CLOSED;
-    }
+    const int fd = gw_server_open(&mqtt->server, address, PROBE_TIMEOUT_US, &error);
+    if (fd >= 0)
+        close(fd);
+    if (fd < 0)
+        snprintf(text, sizeof text, "%s", strerror(error));
+    if (error == ECONNREFUSED)
+        why = GW_MQTT_WHY_NO_LISTENER;
+    else if (error == ETIMEDOUT)
+        why = GW_MQTT_WHY_TIMEOUT;
+    else if (error != 0)
+        why = GW_MQTT_WHY_UNREACHABLE;
+    else if (mqtt->server.is_tls)
+        why = gw_tls_explain(&mqtt->server, address, &mqtt->conf->tls, PROBE_TIMEOUT_US, text,
+                             sizeof text);
+    gw_inbox_note(gw_inbox_context(mqtt->inbox, 0), text, strlen(text));
+    return why;
 }
 
 /* Looks at a failed attempt on the caller's thread: tries the next address, or says why it failed. */
@@ -411,7 +405,7 @@ static void settle(struct gw_mqtt *mqtt, struct gw_mqtt_event *event)
         attempt(mqtt);
         *event = (struct gw_mqtt_event){.kind = GW_MQTT_TRYING};
     } else if (event->why == GW_MQTT_WHY_NONE) {
-        explain(mqtt, event);
+        event->why = (uint8_t)explain(mqtt);
     }
 }
 
