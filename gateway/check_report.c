@@ -167,21 +167,51 @@ static struct gw_json *bus_json(const struct gw_bus_conf *bus, const struct gw_l
     for (size_t i = 0; i < load->n_devices; i++)
         gw_json_add(devices, device_json(&load->devices[i]));
     gw_json_set(object, "devices", devices);
-    for (size_t i = 0; i < n_warnings; i++)
-        gw_json_add(all_warnings, gw_json_text(warnings[i]));
+    for (size_t i = 0; i < n_warnings; i++) {
+        struct gw_json *warning = gw_json_object();
+
+        gw_json_set(warning, "bus", gw_json_text(bus->name));
+        gw_json_set(warning, "text", gw_json_text(warnings[i]));
+        gw_json_add(all_warnings, warning);
+    }
     return object;
 }
 
-struct gw_json *gw_check_json(const struct gw_config *config, struct gw_load *const *loads)
-{
-    struct gw_json *object = gw_json_object(), *buses = gw_json_array(),
-                   *warnings = gw_json_array();
+/* What is told of mistakes and warnings. */
+struct told {
+    struct gw_json *mistakes, *warnings;
+};
 
-    gw_json_set(object, "file", gw_json_text(config->file));
-    gw_json_set(object, "gateway", gw_json_text(config->gateway_name));
-    for (size_t i = 0; i < config->n_buses; i++)
-        gw_json_add(buses, bus_json(&config->buses[i], loads[i], warnings));
+static void add_diag(void *ctx, bool is_warning, struct gw_mark mark, const char *sentence)
+{
+    const struct told *told = ctx;
+    struct gw_json *object = gw_json_object();
+
+    if (mark.file)
+        gw_json_set(object, "file", gw_json_text(mark.file));
+    if (mark.file && mark.line) {
+        gw_json_set(object, "line", gw_json_int(mark.line));
+        gw_json_set(object, "column", gw_json_int(mark.column));
+    }
+    gw_json_set(object, "text", gw_json_text(sentence));
+    gw_json_add(is_warning ? told->warnings : told->mistakes, object);
+}
+
+struct gw_json *gw_check_json(const char *file, const struct gw_config *config,
+                              struct gw_load *const *loads, const struct gw_diags *diags)
+{
+    struct gw_json *object = gw_json_object(), *buses = gw_json_array();
+    struct told told = {gw_json_array(), gw_json_array()};
+
+    gw_diags_each(diags, add_diag, &told);
+    gw_json_set(object, "file", gw_json_text(file));
+    gw_json_set(object, "good", gw_json_bool(config != NULL));
+    gw_json_set(object, "mistakes", told.mistakes);
+    if (config)
+        gw_json_set(object, "gateway", gw_json_text(config->gateway_name));
+    for (size_t i = 0; config && i < config->n_buses; i++)
+        gw_json_add(buses, bus_json(&config->buses[i], loads[i], told.warnings));
+    gw_json_set(object, "warnings", told.warnings);
     gw_json_set(object, "buses", buses);
-    gw_json_set(object, "warnings", warnings);
     return object;
 }

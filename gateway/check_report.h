@@ -16,7 +16,9 @@ size_t gw_load_warnings(const struct gw_bus_conf *bus, const struct gw_load *loa
 
 /* loads[i] is of config->buses[i]. */
 void gw_check_print(const struct gw_config *config, struct gw_load *const *loads, FILE *out);
-/* The same as JSON; field names are stable. NULL when memory is out. Owns: the caller, gw_json_free. */
-struct gw_json *gw_check_json(const struct gw_config *config, struct gw_load *const *loads);
+/* The same as JSON, and what diags holds; field names are stable. config is NULL when there are mistakes.
+ * NULL when memory is out. Owns: the caller, gw_json_free. */
+struct gw_json *gw_check_json(const char *file, const struct gw_config *config,
+                              struct gw_load *const *loads, const struct gw_diags *diags);
 
 #endif

@@ -36,6 +36,8 @@ int gw_cmd_paths_take(struct gw_cmd_paths *paths, int argc, char **argv, int *i)
 
 /* Loads plug-ins, then the configuration; prints every mistake to stderr. Returns GW_EXIT_OK or the exit code to end with. */
 int gw_cmd_load_plugins(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins);
+int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags, struct gw_plugins **ret_plugins,
+                        struct gw_config **ret_config); /* leaves the mistakes in diags */
 int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins, struct gw_config **ret_config);
 
 /* Points every bus at where `field2mqtt simulate --dir DIR --port-offset N` serves it; complains in the name of `verb`.

@@ -54,25 +54,19 @@ static enum gw_err predict_bus(const struct gw_bus_conf *conf, struct gw_load **
     return err;
 }
 
-static int report(const struct gw_config *config, struct gw_load *const *loads, bool is_json)
+static void free_loads(struct gw_load **loads, size_t n_buses)
 {
-    if (!is_json) {
-        gw_check_print(config, loads, stdout);
-        return fflush(stdout) == 0 ? GW_EXIT_OK : GW_EXIT_FAILED;
-    }
-    struct gw_json *json = gw_check_json(config, loads);
-    enum gw_err err = gw_json_print(json, stdout);
-
-    gw_json_free(json);
-    return err == GW_OK ? GW_EXIT_OK : GW_EXIT_FAILED;
+    for (size_t i = 0; loads && i < n_buses; i++)
+        gw_load_free(loads[i]);
+    free(loads);
 }
 
-static int check(const struct gw_config *config, bool is_json)
+/* Gives the loads of all buses; NULL after a word about what went wrong. */
+static struct gw_load **predict_buses(const struct gw_config *config)
 {
     struct gw_load **loads = calloc(config->n_buses + 1, sizeof(struct gw_load *));
-    int code = loads ? GW_EXIT_OK : GW_EXIT_FAILED;
 
-    for (size_t i = 0; i < config->n_buses && code == GW_EXIT_OK; i++) {
+    for (size_t i = 0; loads && i < config->n_buses; i++) {
         const struct gw_bus_conf *bus = &config->buses[i];
         enum gw_err err = predict_bus(bus, &loads[i]);
 
@@ -80,31 +74,71 @@ static int check(const struct gw_config *config, bool is_json)
             continue;
         fprintf(stderr, "field2mqtt check: bus %s cannot be planned by driver %s (%s)\n", bus->name,
                 bus->driver->name, gw_err_str(err));
-        code = GW_EXIT_FAILED;
+        free_loads(loads, config->n_buses);
+        return NULL;
     }
-    if (code == GW_EXIT_OK)
-        code = report(config, loads, is_json);
-    for (size_t i = 0; loads && i < config->n_buses; i++)
-        gw_load_free(loads[i]);
-    free(loads);
+    return loads;
+}
+
+static int check_as_text(const struct options *options)
+{
+    struct gw_plugins *plugins;
+    struct gw_config *config;
+    int code = gw_cmd_load(&options->paths, &plugins, &config);
+
+    if (code != GW_EXIT_OK)
+        return code;
+    struct gw_load **loads = predict_buses(config);
+    if (loads)
+        gw_check_print(config, loads, stdout);
+    code = loads && fflush(stdout) == 0 ? GW_EXIT_OK : GW_EXIT_FAILED;
+    free_loads(loads, config->n_buses);
+    gw_config_free(config);
+    gw_plugins_free(plugins);
+    return code;
+}
+
+static int print_json(const struct options *options, const struct gw_config *config,
+                      struct gw_load *const *loads, const struct gw_diags *diags)
+{
+    struct gw_json *json = gw_check_json(options->paths.config_file, config, loads, diags);
+    enum gw_err err = gw_json_print(json, stdout);
+
+    gw_json_free(json);
+    return err == GW_OK ? GW_EXIT_OK : GW_EXIT_FAILED;
+}
+
+static int check_as_json(const struct options *options)
+{
+    struct gw_diags *diags = gw_diags_new();
+    struct gw_plugins *plugins = NULL;
+    struct gw_config *config = NULL;
+    struct gw_load **loads = NULL;
+    int code =
+        diags ? gw_cmd_load_quietly(&options->paths, diags, &plugins, &config) : GW_EXIT_FAILED;
+
+    if (code == GW_EXIT_OK && !(loads = predict_buses(config)))
+        code = GW_EXIT_FAILED;
+    if (code == GW_EXIT_OK || (code == GW_EXIT_CONFIG && gw_diags_any(diags))) {
+        int printed = print_json(options, config, loads, diags);
+        code = code == GW_EXIT_OK ? printed : code;
+    }
+    if (config)
+        free_loads(loads, config->n_buses);
+    gw_config_free(config);
+    gw_plugins_free(plugins);
+    gw_diags_free(diags);
     return code;
 }
 
 static int run(int argc, char **argv)
 {
     struct options options = {.is_json = false};
-    struct gw_plugins *plugins;
-    struct gw_config *config;
     int code = parse_options(argc, argv, &options);
 
-    if (code == GW_EXIT_OK)
-        code = gw_cmd_load(&options.paths, &plugins, &config);
     if (code != GW_EXIT_OK)
         return code;
-    code = check(config, options.is_json);
-    gw_config_free(config);
-    gw_plugins_free(plugins);
-    return code;
+    return options.is_json ? check_as_json(&options) : check_as_text(&options);
 }
 
 const struct gw_verb gw_cmd_check = {

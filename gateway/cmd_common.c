@@ -43,7 +43,8 @@ void gw_cmd_paths_init(struct gw_cmd_paths *paths)
 
     paths->config_file = DEFAULT_CONFIG_FILE;
     paths->plugin_dir = beside_executable(plugin_dir, "drivers", "../lib/field2mqtt");
-    paths->template_dir = beside_executable(template_dir, "../../config/devices", "../share/field2mqtt/devices");
+    paths->template_dir =
+        beside_executable(template_dir, "../../config/devices", "../share/field2mqtt/devices");
 }
 
 int gw_cmd_paths_take(struct gw_cmd_paths *paths, int argc, char **argv, int *i)
@@ -102,9 +103,9 @@ static size_t driver_names(void *ctx, const char **names, size_t max)
     return gw_plugins_names(ctx, names, max);
 }
 
-int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins, struct gw_config **ret_config)
+int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags,
+                        struct gw_plugins **ret_plugins, struct gw_config **ret_config)
 {
-    struct gw_diags *diags;
     struct gw_plugins *plugins;
     int code = gw_cmd_load_plugins(paths, &plugins);
 
@@ -117,22 +118,30 @@ int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugin
         .template_dir = paths->template_dir,
         .getenv = get_environment,
     };
-    diags = gw_diags_new();
+    if (gw_config_load(paths->config_file, &env, diags, ret_config) != GW_OK) {
+        gw_plugins_free(plugins);
+        return GW_EXIT_CONFIG;
+    }
+    *ret_plugins = plugins;
+    return GW_EXIT_OK;
+}
+
+int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins,
+                struct gw_config **ret_config)
+{
+    struct gw_diags *diags = gw_diags_new();
+
     if (!diags) {
         fprintf(stderr, "field2mqtt: out of memory\n");
-        gw_plugins_free(plugins);
         return GW_EXIT_FAILED;
     }
-    code = gw_config_load(paths->config_file, &env, diags, ret_config) == GW_OK ? GW_EXIT_OK : GW_EXIT_CONFIG;
-    gw_diags_print(diags, stderr);
-    if (code != GW_EXIT_OK) {
-        size_t n = gw_diags_count(diags);
+    int code = gw_cmd_load_quietly(paths, diags, ret_plugins, ret_config);
+    size_t n = gw_diags_count(diags);
 
-        fprintf(stderr, "%s: %zu mistake%s; nothing was started\n", paths->config_file, n, n == 1 ? "" : "s");
-        gw_plugins_free(plugins);
-    } else {
-        *ret_plugins = plugins;
-    }
+    gw_diags_print(diags, stderr);
+    if (code != GW_EXIT_OK && n != 0)
+        fprintf(stderr, "%s: %zu mistake%s; nothing was started\n", paths->config_file, n,
+                n == 1 ? "" : "s");
     gw_diags_free(diags);
     return code;
 }

@@ -379,16 +379,26 @@ static void print_diag(const struct gw_diags *diags, const struct diag *diag, st
         print_source(out, line, len, mark.column);
 }
 
-void gw_diags_print(const struct gw_diags *diags, FILE *out)
+/* In the order of the files; NULL when memory is out. */
+static const struct diag **sort_diags(const struct gw_diags *diags)
 {
     const struct diag **sorted = calloc(diags->n_kept + 1, sizeof *sorted);
+
+    if (!sorted)
+        return NULL;
+    for (size_t i = 0; i < diags->n_kept; i++)
+        sorted[i] = &diags->kept[i];
+    qsort(sorted, diags->n_kept, sizeof *sorted, compare_diags);
+    return sorted;
+}
+
+void gw_diags_print(const struct gw_diags *diags, FILE *out)
+{
+    const struct diag **sorted = sort_diags(diags);
     struct source source = {0};
 
     if (!sorted)
         return;
-    for (size_t i = 0; i < diags->n_kept; i++)
-        sorted[i] = &diags->kept[i];
-    qsort(sorted, diags->n_kept, sizeof *sorted, compare_diags);
     for (size_t i = 0; i < diags->n_kept; i++)
         print_diag(diags, sorted[i], &source, out);
     if (diags->n_mistakes > diags->n_kept_mistakes)
@@ -396,5 +406,17 @@ void gw_diags_print(const struct gw_diags *diags, FILE *out)
     if (diags->n_warnings > diags->n_kept_warnings)
         fprintf(out, "... and %zu more warnings\n", diags->n_warnings - diags->n_kept_warnings);
     close_source(&source);
+    free(sorted);
+}
+
+void gw_diags_each(const struct gw_diags *diags,
+                   void (*visit)(void *ctx, bool is_warning, struct gw_mark mark,
+                                 const char *sentence),
+                   void *ctx)
+{
+    const struct diag **sorted = sort_diags(diags);
+
+    for (size_t i = 0; sorted && i < diags->n_kept; i++)
+        visit(ctx, sorted[i]->is_warning, sorted[i]->mark, sorted[i]->sentence);
     free(sorted);
 }

@@ -39,6 +39,12 @@ bool gw_diags_any(const struct gw_diags *diags);
  * Reads the source lines from the files again; a line that cannot be read is left out. Tabs stay tabs. */
 void gw_diags_print(const struct gw_diags *diags, FILE *out);
 
+/* Hands over all that is kept, in the same order. */
+void gw_diags_each(const struct gw_diags *diags,
+                   void (*visit)(void *ctx, bool is_warning, struct gw_mark mark,
+                                 const char *sentence),
+                   void *ctx);
+
 /* Finds the candidate that was probably meant by `word` (Damerau-Levenshtein distance at most a third of its
  * length, at least 1); NULL when none is near. */
 const char *gw_suggest(const char *word, const char *const *candidates, size_t n_candidates);

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Values are handed out as struct gw_json, which nobody defines, and are jansson's own inside. */
 static _Thread_local bool is_incomplete;
@@ -30,9 +32,43 @@ struct gw_json *gw_json_array(void)
     return checked(json_array());
 }
 
+/* Gives the length of the character at p; 0 when it is none. jansson is the judge of UTF-8. */
+static size_t character_len(const char *p)
+{
+    size_t left = strnlen(p, 4);
+
+    for (size_t len = 1; len <= left; len++) {
+        json_t *json = json_stringn(p, len);
+
+        json_decref(json);
+        if (json)
+            return len;
+    }
+    return 0;
+}
+
+/* A sentence may hold what a file or its name holds: bytes that are no UTF-8 become "?". */
+static json_t *repaired_text(const char *text)
+{
+    char *copy = strdup(text);
+
+    for (char *p = copy; p && *p;) {
+        size_t len = character_len(p);
+
+        if (len == 0)
+            *p = '?';
+        p += len ? len : 1;
+    }
+    json_t *json = copy ? json_string(copy) : NULL;
+    free(copy);
+    return json;
+}
+
 struct gw_json *gw_json_text(const char *text)
 {
-    return checked(json_string(text));
+    json_t *json = json_string(text);
+
+    return checked(json ? json : repaired_text(text));
 }
 
 struct gw_json *gw_json_bool(bool value)
