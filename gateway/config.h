@@ -25,10 +25,12 @@ struct gw_deadband {
 };
 
 struct gw_publish {
-    const char *topic; /* ready: all variables expanded; of the point, or with GW_PER_DEVICE of the device */
+    const char *
+        topic; /* ready: all variables expanded; of the point, or with GW_PER_DEVICE of the device */
     const char *topic_template; /* as written, for reports */
     enum gw_payload_format payload;
-    const char *payload_template; /* with GW_PAYLOAD_TEMPLATE: ${value} ${unit} ${ts} ${time} ${quality} ${reason}
+    const char *
+        payload_template; /* with GW_PAYLOAD_TEMPLATE: ${value} ${unit} ${ts} ${time} ${quality} ${reason}
                                      ${gateway} ${bus} ${device} ${point} and user variables already expanded */
     enum gw_publish_per per;
     enum gw_publish_when when;
@@ -51,17 +53,17 @@ struct gw_enum_name {
 /* From raw to engineering value: value = raw * scale + offset, or (raw + offset) * scale with offset_first.
  * Compared in this order: invalid (raw), enum (raw), scale, decimals, min/max (scaled). */
 struct gw_map {
-    struct gw_decimal scale;  /* never 0 */
+    struct gw_decimal scale; /* never 0 */
     struct gw_decimal offset;
     bool offset_first;
-    int decimals;             /* -1: as exact as it is; else rounded half away from zero */
-    const char *unit;         /* NULL without one */
+    int decimals;     /* -1: as exact as it is; else rounded half away from zero */
+    const char *unit; /* NULL without one */
     bool has_min, has_max;
-    double min, max;          /* a reading outside is bad: "out_of_range" */
-    double step;              /* of commands, 0: none */
+    double min, max;                  /* a reading outside is bad: "out_of_range" */
+    double step;                      /* of commands, 0: none */
     const struct gw_enum_name *enums; /* sorted by raw */
     size_t n_enums;
-    const struct gw_value *invalid;   /* raw values that mean "no value"; nan as GW_FLOAT64 NaN */
+    const struct gw_value *invalid; /* raw values that mean "no value"; nan as GW_FLOAT64 NaN */
     size_t n_invalid;
 };
 
@@ -85,9 +87,9 @@ struct gw_device_conf {
     const void *driver_conf;
     int64_t timeout_us;       /* for the answer to one request; default 1 s */
     int64_t offline_after_us; /* failing at least this long, and ... */
-    int retries;              /* ... more often than this, a device counts as offline; asked again at once after a timeout */
-    int64_t retry_max_us;     /* longest pause between probes of an offline device */
-    struct gw_publish publish; /* of the device's message, with GW_PER_DEVICE */
+    int retries; /* ... more often than this, a device counts as offline; asked again at once after a timeout */
+    int64_t retry_max_us;         /* longest pause between probes of an offline device */
+    struct gw_publish publish;    /* of the device's message, with GW_PER_DEVICE */
     struct gw_point_conf *points; /* the enabled ones */
     size_t n_points;
 };
@@ -98,7 +100,7 @@ struct gw_bus_conf {
     const struct gw_driver *driver;
     void *driver_conf;
     int64_t reopen_min_us, reopen_max_us;
-    bool align; /* intervals start at multiples of the wall clock */
+    bool align;                     /* intervals start at multiples of the wall clock */
     struct gw_device_conf *devices; /* the enabled ones */
     size_t n_devices;
 };
@@ -109,27 +111,30 @@ enum gw_mqtt_version { GW_MQTT_3_1_1 = 4, GW_MQTT_5 = 5 }; /* the protocol level
 
 struct gw_mqtt_tls {
     const char *ca_file, *cert_file, *key_file; /* NULL: the system's CAs; no client certificate */
-    const char *key_password; /* NULL without one */
+    const char *key_password;                   /* NULL without one */
     bool verify; /* default true: the broker's certificate and host name */
 };
 
 struct gw_mqtt_conf {
-    struct gw_list servers; /* mqtt://host:port or mqtts://host:port, tried in order; the port is always given */
+    struct gw_list
+        servers; /* mqtt://host:port or mqtts://host:port, tried in order; the port is always given */
     enum gw_mqtt_version version;
     const char *client_id; /* default field2mqtt-${gateway} */
-    const char *username, *password; /* NULL without; the password is resolved from password_file or ${VAR} */
+    const char *username,
+        *password; /* NULL without; the password is resolved from password_file or ${VAR} */
     struct gw_mqtt_tls tls;
-    int64_t keepalive_us;       /* default 15 s */
-    int64_t connect_timeout_us; /* default 10 s */
+    int64_t keepalive_us;                       /* default 15 s */
+    int64_t connect_timeout_us;                 /* default 10 s */
     int64_t reconnect_min_us, reconnect_max_us; /* default 1 s, 60 s */
-    int64_t max_inflight;  /* messages sent and not yet acknowledged; default 100 */
-    const char *state_topic;    /* default field2mqtt/${gateway}/state, expanded; retained "online"/"offline" */
-    int64_t max_payload;   /* a larger message is dropped loudly; default 256 KiB */
+    int64_t max_inflight; /* messages sent and not yet acknowledged; default 100 */
+    const char *
+        state_topic; /* default field2mqtt/${gateway}/state, expanded; retained "online"/"offline" */
+    int64_t max_payload; /* a larger message is dropped loudly; default 256 KiB */
 };
 
 struct gw_buffer_conf {
     int64_t max_bytes; /* default 64 MiB */
-    bool drop_newest; /* when full; default drops the oldest */
+    bool drop_newest;  /* when full; default drops the oldest */
 };
 
 struct gw_config {
@@ -147,7 +152,8 @@ struct gw_config_env {
     const struct gw_driver *(*find_driver)(void *ctx, const char *name); /* NULL: no such driver */
     size_t (*driver_names)(void *ctx, const char **names, size_t max);   /* for suggestions */
     void *ctx;
-    const char *template_dir; /* where templates are looked for after the configuration's own folder */
+    const char
+        *template_dir; /* where templates are looked for after the configuration's own folder */
     const char *(*getenv)(const char *name);
 };
 
@@ -155,8 +161,8 @@ struct gw_config_env {
  * Errors: GW_E_CONFIG when there is any mistake; *ret_config is untouched then.
  * Owns:   *ret_config by the caller, gw_config_free.
  *         File names in marks are interned for the life of the process. */
-GW_MUST_CHECK enum gw_err gw_config_load(const char *file, const struct gw_config_env *env, struct gw_diags *diags,
-                                         struct gw_config **ret_config);
+GW_MUST_CHECK enum gw_err gw_config_load(const char *file, const struct gw_config_env *env,
+                                         struct gw_diags *diags, struct gw_config **ret_config);
 void gw_config_free(struct gw_config *config);
 
 #endif

@@ -151,8 +151,10 @@ static void walk_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
     const struct gw_variable variable = {
         "bus", bus->name,
         gw_decode_variables(loader, gw_walk_child(&walk, "variables"), context->variables)};
-    context->variables = &variable;
+    context->variables =
+        &variable; /* cppcheck-suppress autoVariables ; until the end of this call */
     load_devices(loader, context, gw_walk_child(&walk, "devices"), map, bus->name);
+    context->variables = variable.outer;
 }
 
 /* Loads one bus; false when it is left out. */

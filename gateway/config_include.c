@@ -76,7 +76,7 @@ enum gw_err gw_list_folder(struct gw_loader *loader, const char *folder, struct 
 
 /* ---- joining --------------------------------------------------------------------------------------- */
 
-static void append(struct joining *joining, const struct gw_yaml_node *entry)
+static struct gw_yaml_node *append(struct joining *joining, const struct gw_yaml_node *entry)
 {
     struct gw_yaml_node *copy = gw_arena_alloc(&joining->loader->memory.nodes, sizeof *copy);
 
@@ -85,12 +85,18 @@ static void append(struct joining *joining, const struct gw_yaml_node *entry)
     *(joining->last ? &joining->last->next : &joining->root->first) = copy;
     joining->last = copy;
     joining->root->n_entries++;
-    if (strcmp(copy->key, "buses") == 0) {
-        copy->kind = GW_YAML_LIST;
-        copy->first = NULL;
-        copy->n_entries = 0;
-        joining->buses = copy;
-    }
+    return copy;
+}
+
+/* The one list that the buses of all files go into. */
+static void append_buses_key(struct joining *joining, const struct gw_yaml_node *entry)
+{
+    struct gw_yaml_node *list = append(joining, entry);
+
+    list->kind = GW_YAML_LIST;
+    list->first = NULL;
+    list->n_entries = 0;
+    joining->buses = list;
 }
 
 static void append_buses(struct joining *joining, const struct gw_yaml_node *list)
@@ -103,12 +109,12 @@ static void append_buses(struct joining *joining, const struct gw_yaml_node *lis
         gw_diag_add(loader->diags, gw_yaml_key_mark(list),
                     "\"buses\" must be a list of buses, not %s", gw_describe(loader, list));
         if (!joining->buses)
-            append(joining, list);
+            append_buses_key(joining, list);
         joining->buses->kind = GW_YAML_WRONG; /* what is missing may be in there */
         return;
     }
     if (!joining->buses)
-        append(joining, list);
+        append_buses_key(joining, list);
     for (struct gw_yaml_node *bus = list->first, *next; bus; bus = next) {
         next = bus->next;
         bus->next = NULL;

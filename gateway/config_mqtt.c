@@ -110,7 +110,7 @@ static void load_password(struct gw_loader *loader, const struct gw_yaml_node *m
         gw_diag_add(loader->diags, gw_yaml_key_mark(file),
                     "give either password or password_file, not both");
     check_plain_secret(loader, password);
-    if (draft->password_file && !password)
+    if (file && draft->password_file && !password)
         draft->conf.password = gw_read_password_file(
             loader, gw_path_beside(loader, gw_folder_of(loader, file->file), draft->password_file),
             gw_yaml_mark(file));

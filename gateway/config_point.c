@@ -82,13 +82,16 @@ static void check_access(struct gw_loader *loader, const struct gw_device_contex
 {
     const struct gw_yaml_node *value = gw_layer_find(layer, "access", GW_LEVEL_POINT);
     struct gw_mark mark = value ? gw_yaml_mark(value) : point->mark;
+    static const char *const words[] = {
+        [GW_ACCESS_R] = "r", [GW_ACCESS_RW] = "rw", [GW_ACCESS_W] = "w"};
     bool reads = point->access != GW_ACCESS_W, writes = point->access != GW_ACCESS_R;
 
     if (writes && !context->bus->driver->write)
-        gw_diag_add(loader->diags, mark, "access %s: the driver \"%s\" cannot write", value->text,
-                    context->bus->driver->name);
+        gw_diag_add(loader->diags, mark, "access %s: the driver \"%s\" cannot write",
+                    words[point->access], context->bus->driver->name);
     else if (writes && !point->traits.can_write)
-        gw_diag_add(loader->diags, mark, "access %s: this point cannot be written", value->text);
+        gw_diag_add(loader->diags, mark, "access %s: this point cannot be written",
+                    words[point->access]);
     else if (reads && !point->traits.can_read)
         gw_diag_add(loader->diags, mark, "point \"%s\" cannot be read; say access: w", point->name);
 }

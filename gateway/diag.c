@@ -130,6 +130,7 @@ static void keep(struct gw_diags *diags, struct gw_mark mark, bool is_warning, c
         return;
     diags->kept[diags->n_kept++] = (struct diag){mark, is_warning, copy};
     ++*n;
+    /* cppcheck-suppress memleak ; diags->kept owns the copy */
 }
 
 /* A value of the file may hold anything: nothing of it may steer the terminal or add lines. */

@@ -16,32 +16,34 @@
 
 /* Filled in by the functions below that take one. The core adds file, line, column and the source line. */
 struct gw_driver_diag {
-    const char *key; /* which key is at fault: the core points at it; NULL points at the whole section */
-    char text[240];  /* "register 70000 is out of range (0-65535)" */
+    const char
+        *key; /* which key is at fault: the core points at it; NULL points at the whole section */
+    char text[240]; /* "register 70000 is out of range (0-65535)" */
 };
 
 /* ---- Keys: what a user may write ------------------------------------------------------------------- */
 
 enum gw_key_type {
-    GW_KEY_BOOL,     /* bool: true or false */
-    GW_KEY_INT,      /* int64_t, min..max; decimal or 0x hexadecimal */
-    GW_KEY_FLOAT,    /* double, min..max */
-    GW_KEY_DECIMAL,  /* struct gw_decimal, exactly as written, min..max */
-    GW_KEY_TEXT,     /* const char *, UTF-8, NUL-terminated; min..max is the length in bytes */
-    GW_KEY_CHOICE,   /* int, the value of one of `choices` */
+    GW_KEY_BOOL,    /* bool: true or false */
+    GW_KEY_INT,     /* int64_t, min..max; decimal or 0x hexadecimal */
+    GW_KEY_FLOAT,   /* double, min..max */
+    GW_KEY_DECIMAL, /* struct gw_decimal, exactly as written, min..max */
+    GW_KEY_TEXT,    /* const char *, UTF-8, NUL-terminated; min..max is the length in bytes */
+    GW_KEY_CHOICE,  /* int, the value of one of `choices` */
     GW_KEY_DURATION, /* int64_t in microseconds, written 500us, 20ms, 10s, 5m, 2h, 7d; min..max in us */
     GW_KEY_SIZE,     /* int64_t in bytes, written 512B, 64KiB, 10MB; min..max in bytes */
-    GW_KEY_PARSED,   /* the driver's own notation: `parse` turns the text into the member */
-    GW_KEY_LIST,     /* struct gw_list of texts; a single text counts as a list of one. min..max items */
-    GW_KEY_CUSTOM,   /* used by the core only: `parse` is not called, a walker of the core handles it */
+    GW_KEY_PARSED, /* the driver's own notation: `parse` turns the text into the member */
+    GW_KEY_LIST, /* struct gw_list of texts; a single text counts as a list of one. min..max items */
+    GW_KEY_CUSTOM, /* used by the core only: `parse` is not called, a walker of the core handles it */
 };
 
 enum gw_key_flags {
     GW_REQUIRED = 1, /* a section without it is a mistake */
-    GW_INHERIT = 2,  /* may also stand in an outer section (device key at the bus, point key at the device
+    GW_INHERIT =
+        2, /* may also stand in an outer section (device key at the bus, point key at the device
                         or bus) as the default of all the sections below it */
-    GW_SECRET = 4,   /* never printed */
-    GW_ADDRESS = 8,  /* says where the hardware is: field2mqtt simulate puts it elsewhere */
+    GW_SECRET = 4,  /* never printed */
+    GW_ADDRESS = 8, /* says where the hardware is: field2mqtt simulate puts it elsewhere */
 };
 
 struct gw_choice {
@@ -58,16 +60,17 @@ struct gw_list {
 struct gw_key {
     const char *name; /* as in the YAML; NULL ends the table */
     enum gw_key_type type;
-    unsigned flags;          /* enum gw_key_flags */
-    size_t offset;           /* of the member in the configuration struct */
-    double min, max;         /* both 0: no limit */
-    const char *def;         /* default, as a user would write it; NULL: the member stays zero */
-    const char *unit;        /* for the help text: "registers", "ms"; NULL without one */
-    const char *help;        /* one sentence */
+    unsigned flags;   /* enum gw_key_flags */
+    size_t offset;    /* of the member in the configuration struct */
+    double min, max;  /* both 0: no limit */
+    const char *def;  /* default, as a user would write it; NULL: the member stays zero */
+    const char *unit; /* for the help text: "registers", "ms"; NULL without one */
+    const char *help; /* one sentence */
     const struct gw_choice *choices;
     /* Parses `text` into the member at `field`. Pure. GW_E_CONFIG with diag->text filled in on a mistake. */
     enum gw_err (*parse)(const char *text, void *field, struct gw_driver_diag *diag);
-    const char *pattern; /* ECMA-262 regular expression that every accepted text matches; for the JSON Schema */
+    const char *
+        pattern; /* ECMA-262 regular expression that every accepted text matches; for the JSON Schema */
     const char *example; /* for the manual */
 };
 
@@ -76,8 +79,9 @@ struct gw_key {
 /* Services of the core. Valid for the life of the bus. */
 struct gw_host {
     void *ctx;
-    int64_t (*now_us)(void *ctx);                                      /* monotonic */
-    void (*debug)(void *ctx, const char *fmt, ...) GW_PRINTF(2, 3);    /* goes to the log at debug level */
+    int64_t (*now_us)(void *ctx); /* monotonic */
+    void (*debug)(void *ctx, const char *fmt, ...)
+        GW_PRINTF(2, 3); /* goes to the log at debug level */
     int wake_fd; /* readable when the core wants a blocking call to return GW_E_CLOSED soon; -1 without one */
 };
 
@@ -93,8 +97,8 @@ struct gw_bus {
 struct gw_device {
     const char *name;
     struct gw_bus *bus;
-    const void *conf; /* the struct that device_keys describe */
-    void *state;      /* device_state_size(device) zeroed bytes */
+    const void *conf;          /* the struct that device_keys describe */
+    void *state;               /* device_state_size(device) zeroed bytes */
     const void *const *points; /* per point: the struct that point_keys describe */
     size_t n_points;
     size_t index; /* in bus->devices */
@@ -102,8 +106,10 @@ struct gw_device {
 
 /* What check_point tells the core about a point. */
 struct gw_point_traits {
-    enum gw_kind kind;   /* of the values that execute delivers: GW_BOOL, GW_INT, GW_UINT, GW_FLOAT32, GW_FLOAT64, GW_TEXT */
-    double raw_min, raw_max; /* what the field can hold, before scaling; both 0 when unlimited or text */
+    enum gw_kind
+        kind; /* of the values that execute delivers: GW_BOOL, GW_INT, GW_UINT, GW_FLOAT32, GW_FLOAT64, GW_TEXT */
+    double raw_min,
+        raw_max; /* what the field can hold, before scaling; both 0 when unlimited or text */
     bool can_write;
     bool can_read;
 };
@@ -113,37 +119,40 @@ struct gw_request {
     uint32_t wire_us;      /* predicted time on the wire: request, silence, turnaround, reply */
     uint16_t first_member; /* its points are plan->members[first_member .. + n_members) */
     uint16_t n_members;
-    uint16_t n_units;      /* registers, bits or bytes that it reads: for reports */
-    uint16_t n_wanted;     /* ... of which points asked for */
-    uint32_t priv[4];      /* the driver's own */
+    uint16_t n_units;  /* registers, bits or bytes that it reads: for reports */
+    uint16_t n_wanted; /* ... of which points asked for */
+    uint32_t priv[4];  /* the driver's own */
 };
 
 /* Filled by plan and split. The core provides the arrays: at least 2 x points + 2 entries of each. */
 struct gw_plan {
     struct gw_request *requests;
     size_t n_requests, max_requests;
-    uint16_t *members; /* indexes of points of the device; a point may be a member of several requests */
+    uint16_t
+        *members; /* indexes of points of the device; a point may be a member of several requests */
     size_t n_members, max_members;
 };
 
 /* What one point of a request turned out to be. Zeroed by the core before execute. */
 struct gw_result {
-    enum gw_err err;       /* GW_OK: value holds */
-    bool is_partial;       /* this request brought only a part (a scale, say): another request of the plan
+    enum gw_err err; /* GW_OK: value holds */
+    bool is_partial; /* this request brought only a part (a scale, say): another request of the plan
                               delivers the point, the core leaves it alone. err and value are not looked at. */
-    const char *reason;    /* static snake_case code when err is not OK: "illegal_data_address",
+    const char *reason; /* static snake_case code when err is not OK: "illegal_data_address",
                               "not_available", "not_a_number", "bad_bcd"; NULL: gw_err_str(err) */
-    struct gw_value value; /* raw: neither scaled nor named. Text stays valid until the next execute on this bus. */
-    int32_t exp10;         /* value is to be multiplied by 10^exp10 (a scale read from the device) */
+    struct gw_value
+        value; /* raw: neither scaled nor named. Text stays valid until the next execute on this bus. */
+    int32_t exp10; /* value is to be multiplied by 10^exp10 (a scale read from the device) */
 };
 
 /* What the core should know of an exchange besides its error. Zeroed by the core before execute. */
 struct gw_outcome {
     int64_t acquired_us; /* monotonic, when the answer had arrived */
-    int64_t hold_us;     /* start no other request to this device for this long; other devices may go on */
-    const char *reason;  /* static code for an error of the whole exchange: "illegal_function",
+    int64_t
+        hold_us; /* start no other request to this device for this long; other devices may go on */
+    const char *reason; /* static code for an error of the whole exchange: "illegal_function",
                             "bad_crc", "late_answer", "gateway_target_no_response"; NULL: gw_err_str(err) */
-    int exception;       /* the code the device refused with, 0 without one: for counters */
+    int exception;      /* the code the device refused with, 0 without one: for counters */
 };
 
 /* A write asked for by a command. */
@@ -164,21 +173,23 @@ struct gw_sim_faults {
 struct gw_sim {
     const struct gw_bus *bus;
     struct gw_sim_faults faults;
-    int stop_fd;       /* readable when the simulation has to end */
+    int stop_fd; /* readable when the simulation has to end */
     void *ctx;
     /* Gives the raw value that a point has now. Thread-safe for one bus. */
-    void (*read)(void *ctx, const struct gw_device *device, size_t point, struct gw_value *ret_value);
+    void (*read)(void *ctx, const struct gw_device *device, size_t point,
+                 struct gw_value *ret_value);
     /* Told that somebody wrote a point. */
-    void (*written)(void *ctx, const struct gw_device *device, size_t point, const struct gw_value *value);
+    void (*written)(void *ctx, const struct gw_device *device, size_t point,
+                    const struct gw_value *value);
     /* Told once that the simulated side can be reached now; `where` is for people: "127.0.0.1:1502". */
     void (*ready)(void *ctx, const char *where);
 };
 
 /* Where the simulated side of a bus is. */
 struct gw_sim_place {
-    const char *dir;    /* serial ports become the pty link DIR/BUS */
-    int port_offset;    /* added to TCP ports */
-    size_t bus_index;   /* a TCP host that is not loopback becomes 127.0.0.(1 + bus_index % 250) */
+    const char *dir;  /* serial ports become the pty link DIR/BUS */
+    int port_offset;  /* added to TCP ports */
+    size_t bus_index; /* a TCP host that is not loopback becomes 127.0.0.(1 + bus_index % 250) */
 };
 
 /* ---- The table ------------------------------------------------------------------------------------- */
@@ -190,7 +201,8 @@ struct gw_driver {
     const struct gw_key *bus_keys, *device_keys, *point_keys;
     size_t bus_conf_size, device_conf_size, point_conf_size;
     size_t bus_state_size;
-    int64_t reopen_min_us, reopen_max_us; /* back-off of open after a failure, unless the user says otherwise */
+    int64_t reopen_min_us,
+        reopen_max_us; /* back-off of open after a failure, unless the user says otherwise */
 
     /* How much state a device needs; called after its points are known. Pure. NULL: none. */
     size_t (*device_state_size)(const struct gw_device *device);
@@ -198,9 +210,11 @@ struct gw_driver {
     /* Check what no single key can tell (this type needs two registers, ...). Pure, no I/O; called while the
      * configuration loads. GW_E_CONFIG with *diag filled in. Any of them may be NULL except check_point. */
     enum gw_err (*check_bus)(const void *bus_conf, struct gw_driver_diag *diag);
-    enum gw_err (*check_device)(const void *bus_conf, const void *device_conf, struct gw_driver_diag *diag);
-    enum gw_err (*check_point)(const void *bus_conf, const void *device_conf, const void *point_conf,
-                               struct gw_point_traits *ret_traits, struct gw_driver_diag *diag);
+    enum gw_err (*check_device)(const void *bus_conf, const void *device_conf,
+                                struct gw_driver_diag *diag);
+    enum gw_err (*check_point)(const void *bus_conf, const void *device_conf,
+                               const void *point_conf, struct gw_point_traits *ret_traits,
+                               struct gw_driver_diag *diag);
     /* Prepares the state of a device (sorts its points, ...). Pure, no I/O, may be called once only. NULL: nothing to do. */
     enum gw_err (*prepare)(struct gw_device *device);
 
@@ -212,46 +226,51 @@ struct gw_driver {
 
     /* Turns points of a device that are due together into the requests that take the least time on the wire.
      * Pure: no I/O. `points` are sorted, without repeats. Every point becomes a member of at least one request. */
-    enum gw_err (*plan)(struct gw_device *device, const uint16_t *points, size_t n_points, struct gw_plan *ret_plan);
+    enum gw_err (*plan)(struct gw_device *device, const uint16_t *points, size_t n_points,
+                        struct gw_plan *ret_plan);
     /* Runs one request before deadline_us and fills results[i] for members[i]. Blocks. Returns
      * GW_OK       answered; each result has its own error;
      * GW_E_TIMEOUT, GW_E_LINK, GW_E_PROTO, GW_E_BUSY, GW_E_REFUSED   for the whole request; results are not looked at. */
-    enum gw_err (*execute)(struct gw_device *device, const struct gw_request *request, const uint16_t *members,
-                           int64_t deadline_us, struct gw_result *results, struct gw_outcome *outcome);
+    enum gw_err (*execute)(struct gw_device *device, const struct gw_request *request,
+                           const uint16_t *members, int64_t deadline_us, struct gw_result *results,
+                           struct gw_outcome *outcome);
     /* After GW_E_REFUSED: makes smaller requests of a refused one, to find the points that are unreadable.
      * No request in *ret_plan: nothing smaller is left, its points are unreadable. Pure. NULL: never smaller. */
-    enum gw_err (*split)(struct gw_device *device, const struct gw_request *request, const uint16_t *members,
-                         struct gw_plan *ret_plan);
+    enum gw_err (*split)(struct gw_device *device, const struct gw_request *request,
+                         const uint16_t *members, struct gw_plan *ret_plan);
     /* Forgets what the device refused so far; the next plan tries again. NULL: nothing is remembered. */
     void (*forget)(struct gw_device *device);
 
     /* Writes points of one device in one exchange where they are contiguous, else in order. GW_OK only after
      * the device has confirmed. *ret_n_written counts what was confirmed. NULL: a read-only driver. */
-    enum gw_err (*write)(struct gw_device *device, const struct gw_write *writes, size_t n_writes, int64_t deadline_us,
-                         size_t *ret_n_written, struct gw_outcome *outcome);
+    enum gw_err (*write)(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
+                         int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome);
 
     /* Waits until deadline_us for what instruments say unasked; calls heard() for every result, then returns
      * GW_OK or GW_E_TIMEOUT (nothing was said). NULL: this driver only answers. */
     enum gw_err (*listen)(struct gw_bus *bus, int64_t deadline_us,
-                          void (*heard)(void *ctx, struct gw_device *device, uint16_t point, const struct gw_result *result),
+                          void (*heard)(void *ctx, struct gw_device *device, uint16_t point,
+                                        const struct gw_result *result),
                           void *ctx);
 
     /* Changes the addresses in *bus_conf to where simulate serves them. `place->dir` outlives the conf;
      * texts are made in buf. NULL together with simulate. */
-    enum gw_err (*redirect)(void *bus_conf, const char *bus_name, const struct gw_sim_place *place, char *buf, size_t size);
+    enum gw_err (*redirect)(void *bus_conf, const char *bus_name, const struct gw_sim_place *place,
+                            char *buf, size_t size);
     /* Plays all the devices of a bus at the (redirected) addresses until stop_fd is readable. Blocks. */
     enum gw_err (*simulate)(const struct gw_sim *sim, struct gw_driver_diag *diag);
 
     /* Optional, NULL when the driver cannot: finds devices on an opened bus; asks a device for its name plate. */
-    enum gw_err (*scan)(struct gw_bus *bus, int64_t deadline_us, void (*found)(void *ctx, const char *yaml), void *ctx);
+    enum gw_err (*scan)(struct gw_bus *bus, int64_t deadline_us,
+                        void (*found)(void *ctx, const char *yaml), void *ctx);
     enum gw_err (*identify)(struct gw_device *device, int64_t deadline_us, char *buf, size_t size);
 };
 
 /* The one exported symbol: `const struct gw_plugin field2mqtt_plugin`. */
 struct gw_plugin {
-    uint32_t abi;         /* GW_DRIVER_ABI */
-    uint32_t driver_size; /* sizeof(struct gw_driver) */
-    uint32_t key_size;    /* sizeof(struct gw_key) */
+    uint32_t abi;                           /* GW_DRIVER_ABI */
+    uint32_t driver_size;                   /* sizeof(struct gw_driver) */
+    uint32_t key_size;                      /* sizeof(struct gw_key) */
     const struct gw_driver *const *drivers; /* NULL ends */
 };
 

@@ -25,8 +25,8 @@ enum gw_err {
 static inline const char *gw_err_str(enum gw_err err)
 {
     static const char *const words[] = {
-        "ok",   "timeout", "link",   "protocol", "refused", "busy",
-        "range", "full",   "closed", "config",   "memory",
+        "ok",    "timeout", "link",   "protocol", "refused", "busy",
+        "range", "full",    "closed", "config",   "memory",
     };
 
     return (unsigned)err < sizeof words / sizeof words[0] ? words[err] : "unknown";

@@ -10,7 +10,8 @@
 enum { LINE_MAX_BYTES = 1024 };
 
 static enum gw_log_level log_level = GW_LOG_INFO;
-static bool is_journal; /* systemd sets JOURNAL_STREAM: it adds the time, and reads <N> as the priority */
+static bool
+    is_journal; /* systemd sets JOURNAL_STREAM: it adds the time, and reads <N> as the priority */
 
 void gw_log_init(enum gw_log_level most_verbose)
 {
@@ -31,7 +32,8 @@ static size_t put_head(char *line, size_t size, enum gw_log_level level)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     n = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &tm);
-    return n + (size_t)snprintf(line + n, size - n, ".%03ldZ %s ", now.tv_nsec / 1000000, words[level]);
+    return n +
+           (size_t)snprintf(line + n, size - n, ".%03ldZ %s ", now.tv_nsec / 1000000, words[level]);
 }
 
 void gw_log(enum gw_log_level level, const char *subject, const char *fmt, ...)

@@ -11,8 +11,9 @@ struct gw_plugins;
 /* Loads every *.so of dir. A plug-in that does not fit is left out, with one sentence in `problems` (may be NULL)
  * that names the file and what is wrong (ABI 2, table of 96 bytes, driver "x" has no execute, ...).
  * Errors: GW_E_CONFIG when dir cannot be read. */
-GW_MUST_CHECK enum gw_err gw_plugins_load(const char *dir, void (*problem)(void *ctx, const char *sentence), void *ctx,
-                                          struct gw_plugins **ret_plugins);
+GW_MUST_CHECK enum gw_err gw_plugins_load(const char *dir,
+                                          void (*problem)(void *ctx, const char *sentence),
+                                          void *ctx, struct gw_plugins **ret_plugins);
 void gw_plugins_free(struct gw_plugins *plugins); /* forgets the tables; the objects stay mapped */
 
 const struct gw_driver *gw_plugins_find(void *plugins, const char *name);

@@ -30,7 +30,8 @@ struct gw_child {
 struct gw_section {
     const char *name; /* "bus", "device", "point", "mqtt", ...: as sentences call it */
     const char *help;
-    const struct gw_key *keys; /* of GW_KEY_CUSTOM keys `pattern` is a JSON Schema of the value, as JSON text */
+    const struct gw_key
+        *keys; /* of GW_KEY_CUSTOM keys `pattern` is a JSON Schema of the value, as JSON text */
     const struct gw_child *children;
     /* Further tables of keys that may stand here too, as defaults of the sections below (flat publish keys of
      * a point, interval at a bus, ...). NULL ends. */

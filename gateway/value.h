@@ -48,9 +48,11 @@ enum gw_quality {
 /* A reading: what a point was, how far it can be trusted, and when it was acquired. */
 struct gw_reading {
     enum gw_quality quality;
-    const char *reason;       /* why it is bad: a stable code such as "timeout"; NULL when good. Static. */
-    struct gw_value value;    /* GW_NONE when bad */
-    const char *enum_name;    /* the name that stands for value, NULL without one; borrowed from the config */
+    const char
+        *reason; /* why it is bad: a stable code such as "timeout"; NULL when good. Static. */
+    struct gw_value value; /* GW_NONE when bad */
+    const char
+        *enum_name; /* the name that stands for value, NULL without one; borrowed from the config */
     int64_t acquired_wall_ms; /* when the answer arrived; for a bad reading, when that was found */
 };
 

@@ -4,6 +4,7 @@
  * nodes) and takes quadratic time for anchors. Depth is checked as events arrive: libyaml itself is quadratic in it. */
 #include "gateway/yaml_tree.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -250,6 +251,7 @@ static void close_branch(struct loader *loader)
 {
     struct gw_yaml_node *node = loader->open[--loader->depth].node;
 
+    assert(node);
     if (node->kind == GW_YAML_MAP)
         drop_duplicates(loader, node);
 }

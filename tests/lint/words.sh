@@ -6,5 +6,5 @@ found=$(find Makefile gateway drivers tests config systemd docs -type f ! -path 
     ! -path tests/lint/selftest.sh 2>/dev/null |
     xargs -r grep -nEw 'TODO|FIXME|XXX|HACK' /dev/null
     find gateway drivers -name '*.[ch]' -print | xargs -r grep -nE '^[[:space:]]*#[[:space:]]*if[[:space:]]+0' /dev/null
-    find gateway drivers tests -name '*.[ch]' -print | xargs -r grep -nE '\<(alloca|strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atof)\(' /dev/null)
+    find gateway drivers -name '*.[ch]' -print | xargs -r grep -nE '\<(alloca|strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atof)\(' /dev/null)
 [ -z "$found" ] || { echo "$found"; exit 1; }
