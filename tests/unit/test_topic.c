@@ -111,8 +111,8 @@ static void good_topics_pass(void **state)
                                          "a/b/c",
                                          "a b/c",
                                          "plant1/$x",
-                                         "K\xC3\xB6ln/\xC2\xB0"
-                                         "C",
+                                         ("K\xC3\xB6ln/\xC2\xB0"
+                                          "C"),
                                          "-/_/."};
     char why[GW_TOPIC_WHY];
 
