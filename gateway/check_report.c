@@ -48,10 +48,10 @@ static void print_group(const struct gw_load_group *group, FILE *out)
     for (size_t i = 0; i < group->n_requests; i++) {
         const struct gw_load_request *request = &group->requests[i];
 
-        fprintf(out, "      request %zu: %zu point%s, %zu registers or bits", i + 1,
-                request->n_points, plural(request->n_points), request->n_units);
+        fprintf(out, "      %s: %zu point%s", request->text, request->n_points,
+                plural(request->n_points));
         if (request->n_wanted != request->n_units)
-            fprintf(out, " (%zu wanted)", request->n_wanted);
+            fprintf(out, ", %zu of %zu wanted", request->n_wanted, request->n_units);
         fprintf(out, ", %.1f ms\n", (double)request->wire_us / 1000);
     }
 }
@@ -127,6 +127,7 @@ static struct gw_json *group_json(const struct gw_load_group *group)
     for (size_t i = 0; i < group->n_requests; i++) {
         struct gw_json *request = gw_json_object();
 
+        gw_json_set(request, "reads", gw_json_text(group->requests[i].text));
         set_size(request, "points", group->requests[i].n_points);
         set_size(request, "units", group->requests[i].n_units);
         set_size(request, "wanted", group->requests[i].n_wanted);

@@ -228,6 +228,9 @@ struct gw_driver {
      * Pure: no I/O. `points` are sorted, without repeats. Every point becomes a member of at least one request. */
     enum gw_err (*plan)(struct gw_device *device, const uint16_t *points, size_t n_points,
                         struct gw_plan *ret_plan);
+    /* Says for people what a request reads: "input:0-35 (function 4)". Pure. NULL: check prints the number of units. */
+    void (*describe)(const struct gw_device *device, const struct gw_request *request, char *buf,
+                     size_t size);
     /* Runs one request before deadline_us and fills results[i] for members[i]. Blocks. Returns
      * GW_OK       answered; each result has its own error;
      * GW_E_TIMEOUT, GW_E_LINK, GW_E_PROTO, GW_E_BUSY, GW_E_REFUSED   for the whole request; results are not looked at. */

@@ -3,6 +3,7 @@
  * cannot simply be added. All the meetings of one common period are planned, each different one once. */
 #include "gateway/load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,17 @@ static int64_t plan_cost(const struct gw_plan *plan)
 
 /* ---- plans ----------------------------------------------------------------------------------------- */
 
-static enum gw_err keep_requests(struct gw_load_group *group, const struct gw_plan *plan)
+static void describe(const struct planner *planner, const struct gw_request *request,
+                     char text[GW_LOAD_TEXT])
+{
+    if (planner->driver->describe)
+        planner->driver->describe(planner->device, request, text, GW_LOAD_TEXT);
+    else
+        snprintf(text, GW_LOAD_TEXT, "%u values", request->n_units);
+}
+
+static enum gw_err keep_requests(const struct planner *planner, struct gw_load_group *group,
+                                 const struct gw_plan *plan)
 {
     group->requests = calloc(plan->n_requests, sizeof *group->requests);
     if (!group->requests)
@@ -93,6 +104,7 @@ static enum gw_err keep_requests(struct gw_load_group *group, const struct gw_pl
             .n_units = request->n_units,
             .n_wanted = request->n_wanted,
         };
+        describe(planner, request, group->requests[i].text);
         group->n_units += request->n_units;
         group->n_wanted += request->n_wanted;
     }
@@ -116,7 +128,7 @@ static enum gw_err plan_groups(struct planner *planner, struct gw_load_device *d
         enum gw_err err =
             gw_driver_plan(planner->driver, planner->device, planner->points, n, &planner->plan);
         if (err == GW_OK)
-            err = keep_requests(group, &planner->plan);
+            err = keep_requests(planner, group, &planner->plan);
         if (err != GW_OK)
             return err;
     }

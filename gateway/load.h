@@ -6,7 +6,10 @@
 #include "gateway/config.h"
 #include "gateway/driver.h"
 
+enum { GW_LOAD_TEXT = 64 };
+
 struct gw_load_request {
+    char text[GW_LOAD_TEXT]; /* what it reads, in the driver's words */
     int64_t wire_us;
     size_t n_points;
     size_t n_units,

@@ -14,8 +14,9 @@ static void print_help(FILE *out)
 {
     fprintf(out, "field2mqtt %s: the MQTT gateway for field hardware\n\n", GW_VERSION);
     for (size_t i = 0; i < N_VERBS; i++)
-        fprintf(out, "  field2mqtt %-46s %s\n", verbs[i]->usage, verbs[i]->summary);
-    fprintf(out, "  field2mqtt %-46s %s\n", "version", "print the version");
+        fprintf(out, "  %-9s %s\n            field2mqtt %s\n", verbs[i]->name, verbs[i]->summary,
+                verbs[i]->usage);
+    fprintf(out, "  %-9s %s\n", "version", "print the version");
     fprintf(out, "\nEvery verb with a FILE also takes --plugin-dir DIR and --template-dir DIR.\n");
 }
 

@@ -27,6 +27,8 @@ uint8_t modbus_read_function(const struct modbus_device_conf *device, enum modbu
 void modbus_take(struct gw_device *device, const struct modbus_read *read, const uint16_t *values,
                  uint16_t member, int64_t now_us, struct gw_result *ret_result);
 
+void modbus_describe(const struct gw_device *device, const struct gw_request *request, char *buf,
+                     size_t size);
 enum gw_err modbus_execute(struct gw_device *device, const struct gw_request *request,
                            const uint16_t *members, int64_t deadline_us, struct gw_result *results,
                            struct gw_outcome *outcome);

@@ -1,6 +1,7 @@
 /* execute: one read request, from its PDU to the values of its points. */
 #include "drivers/modbus/driver.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "drivers/modbus/forms.h"
@@ -53,6 +54,19 @@ enum gw_err modbus_call(struct gw_device *device, const struct modbus_call *call
         outcome->reason = "bad_reply";
     }
     return err;
+}
+
+void modbus_describe(const struct gw_device *device, const struct gw_request *request, char *buf,
+                     size_t size)
+{
+    const struct modbus_read read = modbus_read_of(request);
+    char first[24], last[16] = "";
+
+    modbus_print_register(read.span.area, read.span.first, first);
+    if (read.span.end - read.span.first > 1)
+        snprintf(last, sizeof last, "-%u", read.span.end - 1);
+    snprintf(buf, size, "%s%s (function %u)", first, last,
+             modbus_read_function(device->conf, read.span.area));
 }
 
 /* ---- values ---- */

@@ -24,16 +24,17 @@ static void close_bus(struct gw_bus *bus)
     .bus_state_size = sizeof(struct modbus_wire), .device_state_size = modbus_device_size,         \
     .check_bus = modbus_check_bus, .check_device = modbus_check_device,                            \
     .check_point = modbus_check_point, .prepare = modbus_prepare, .open = open_bus,                \
-    .close = close_bus, .plan = modbus_plan, .execute = modbus_execute, .split = modbus_split,     \
-    .forget = modbus_forget, .write = modbus_write, .redirect = modbus_redirect,                   \
-    .simulate = modbus_simulate
+    .close = close_bus, .plan = modbus_plan, .describe = modbus_describe,                          \
+    .execute = modbus_execute, .split = modbus_split, .forget = modbus_forget,                     \
+    .write = modbus_write, .redirect = modbus_redirect, .simulate = modbus_simulate
 
 static const struct gw_driver rtu = {
     .name = "modbus-rtu",
     .summary = "Modbus RTU devices on a serial line (RS-485, RS-232)",
     .bus_keys = modbus_rtu_bus_keys,
-    .reopen_min_us = 1 * SECONDS,
-    .reopen_max_us = 30 * SECONDS,
+    .reopen_min_us =
+        SECONDS / 4, /* to look for a device file costs nothing: an adapter is back at once */
+    .reopen_max_us = 2 * SECONDS,
     COMMON,
 };
 

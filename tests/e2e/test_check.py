@@ -58,13 +58,15 @@ def test_points_far_apart_are_requests_of_their_own(tmp_path):
     report = as_json(tmp_path, rtu(["register: holding:0", "register: holding:1000", "register: input:0"]))
     (group,) = report["buses"][0]["devices"][0]["groups"]
     assert [request["points"] for request in group["requests"]] == [1, 1, 1]
+    reads = {request["reads"] for request in group["requests"]}
+    assert reads == {"holding:0 (function 3)", "holding:1000 (function 3)", "input:0 (function 4)"}
 
 
 def test_a_gap_that_is_read_is_told(tmp_path):
     text = rtu(["register: holding:0", "register: holding:4"])
     (group,) = as_json(tmp_path, text)["buses"][0]["devices"][0]["groups"]
     assert (group["units"], group["wanted"]) == (5, 2)
-    assert "request 1: 2 points, 5 registers or bits (2 wanted)" in check(tmp_path, text).stdout
+    assert "holding:0-4 (function 3): 2 points, 2 of 5 wanted, " in check(tmp_path, text).stdout
 
 
 def test_a_bus_that_cannot_do_it_is_a_warning_with_the_figure(tmp_path):
