@@ -1,5 +1,5 @@
 /* The publisher against a real mosquitto on the loopback interface: what the subscriber sees and what is said. */
-#include "tests/unit/publisher_rig.h"
+#include "tests/unit/broker_rig.h"
 
 #include <malloc.h>
 

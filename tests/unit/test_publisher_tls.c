@@ -1,5 +1,5 @@
 /* The publisher against a real mosquitto with TLS: who trusts whom, and what is said when one does not. */
-#include "tests/unit/publisher_rig.h"
+#include "tests/unit/broker_rig.h"
 
 /* Makes a CA, a broker certificate for this name (subjectAltName) and a client certificate in the broker's folder. */
 static void make_certificates(struct rig *rig, const char *broker_name, int bits)
