@@ -162,16 +162,28 @@ void gw_delivery_end(struct gw_delivery *delivery)
 
 /* ---- sending ---- */
 
-bool gw_delivery_has_room(const struct gw_delivery *delivery)
+static size_t limit_of(const struct gw_delivery *delivery)
 {
-    const size_t n = gw_window_count(&delivery->window) + delivery->is_state_pending;
     size_t limit = delivery->window.n_slots;
 
     if (limit > delivery->limits.receive_max)
         limit = delivery->limits.receive_max;
-    if (delivery->n_barren >= BARREN_LIMIT)
-        limit = 1;
-    return n < limit;
+    return delivery->n_barren >= BARREN_LIMIT ? 1 : limit;
+}
+
+static size_t under_way(const struct gw_delivery *delivery)
+{
+    return gw_window_count(&delivery->window) + delivery->is_state_pending;
+}
+
+bool gw_delivery_has_room(const struct gw_delivery *delivery)
+{
+    return under_way(delivery) < limit_of(delivery);
+}
+
+bool gw_delivery_is_half_full(const struct gw_delivery *delivery)
+{
+    return delivery->has_pending || 2 * under_way(delivery) >= limit_of(delivery);
 }
 
 static enum gw_err send_one(struct gw_delivery *delivery, struct gw_message *message)

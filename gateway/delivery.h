@@ -62,5 +62,6 @@ int64_t gw_delivery_owed_since_us(const struct gw_delivery *delivery);
 bool gw_delivery_is_idle(const struct gw_delivery *delivery);
 /* One more message can be under way. */
 bool gw_delivery_has_room(const struct gw_delivery *delivery);
+bool gw_delivery_is_half_full(const struct gw_delivery *delivery);
 
 #endif

@@ -18,8 +18,8 @@
 
 enum {
     EVENT_BATCH = 64,
-    FREE_US =
-        300000, /* what the library takes at most to end its threads, by experience three times as long */
+    LINGER_US = 5000,
+    FREE_US = 300000, /* three times what the library took to end its threads */
 };
 
 enum { FD_STOP, FD_MQTT, FD_OUTBOX, N_FDS };
@@ -38,14 +38,17 @@ struct gw_publisher {
     struct gw_publisher_stats stats;
 };
 
-static void copy_stats(struct gw_publisher *publisher)
+/* Also tells whether messages were sent since the last time. */
+static bool copy_stats(struct gw_publisher *publisher)
 {
     struct gw_publisher_stats stats;
 
     gw_session_stats(publisher->session, &stats);
     pthread_mutex_lock(&publisher->lock);
+    const bool has_sent = stats.n_sent != publisher->stats.n_sent;
     publisher->stats = stats;
     pthread_mutex_unlock(&publisher->lock);
+    return has_sent;
 }
 
 static void take_stop(struct gw_publisher *publisher)
@@ -95,15 +98,27 @@ static void wait(struct gw_publisher *publisher, int64_t due_us)
         gw_session_wake(publisher->session);
 }
 
+/* After sending, waits a moment for acknowledgements and more messages of the same poll: to be woken for each one
+ * singly costs more than all the rest. */
+static void linger(const struct gw_publisher *publisher)
+{
+    struct pollfd stop = {.fd = publisher->stop_fd, .events = POLLIN};
+    const struct timespec timeout = {.tv_nsec = LINGER_US * 1000L};
+
+    ppoll(&stop, 1, &timeout, NULL);
+}
+
 static void *run(void *arg)
 {
     struct gw_publisher *publisher = arg;
 
     for (;;) {
         const int64_t due_us = gw_session_step(publisher->session);
-        copy_stats(publisher);
+        const bool has_sent = copy_stats(publisher);
         if (gw_session_is_done(publisher->session))
             break;
+        if (has_sent && !gw_session_is_urgent(publisher->session))
+            linger(publisher);
         wait(publisher, due_us);
     }
     gw_mqtt_free(publisher->mqtt);

@@ -462,6 +462,12 @@ int64_t gw_session_step(struct gw_session *session)
     return next_due_us(session);
 }
 
+bool gw_session_is_urgent(const struct gw_session *session)
+{
+    return session->state != ONLINE || session->is_stopping ||
+           gw_delivery_is_half_full(&session->delivery);
+}
+
 bool gw_session_is_done(const struct gw_session *session)
 {
     return session->state == DONE;

@@ -27,6 +27,8 @@ void gw_session_stop(struct gw_session *session, int64_t flush_until_us, int64_t
 /* Does what is due now. Gives the time at which to call again though nothing happens; INT64_MAX: none. */
 int64_t gw_session_step(struct gw_session *session);
 
+/* Nothing is gained by waiting a moment for more events: connecting, stopping, or the window is half full. */
+bool gw_session_is_urgent(const struct gw_session *session);
 bool gw_session_is_done(const struct gw_session *session);
 void gw_session_stats(const struct gw_session *session, struct gw_publisher_stats *ret_stats);
 
