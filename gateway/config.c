@@ -35,7 +35,7 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
     mqtt = gw_walk_child(&walk, "mqtt");
     if (mqtt)
         gw_load_mqtt(loader, mqtt, &config->mqtt);
-    else
+    else if (!loader->lacks_files)
         gw_diag_add(loader->diags, whole,
                     "there is no section \"mqtt\" with the servers to publish to");
     if (config->mqtt.state_topic)
@@ -49,7 +49,7 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
     buses = gw_walk_child(&walk, "buses");
     if (buses)
         gw_load_buses(loader, buses, &settings, &layer);
-    if (!buses || (buses->kind == GW_YAML_LIST && buses->n_entries == 0))
+    if (!loader->lacks_files && (!buses || (buses->kind == GW_YAML_LIST && buses->n_entries == 0)))
         gw_diag_add(loader->diags, whole, "there are no \"buses\": nothing to read");
     gw_check_command_topics(loader);
     gw_check_deadbands(loader);

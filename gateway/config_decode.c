@@ -75,6 +75,8 @@ bool gw_parse_int(const char *text, int64_t *ret_value)
 
 const char *gw_describe(struct gw_loader *loader, const struct gw_yaml_node *value)
 {
+    if (value->kind == GW_YAML_WRONG)
+        return "what it is";
     if (value->kind == GW_YAML_LIST)
         return "a list";
     if (value->kind == GW_YAML_MAP)

@@ -251,9 +251,11 @@ static void load_file(struct joining *joining, const char *file, struct gw_mark 
         return;
     }
     if (root->kind != GW_YAML_MAP) {
+        joining->is_good = false;
+        if (root->kind == GW_YAML_WRONG)
+            return;
         gw_diag_add(loader->diags, gw_yaml_mark(root),
                     "a configuration must be a mapping of keys, not %s", gw_describe(loader, root));
-        joining->is_good = false;
         return;
     }
     for (const struct gw_yaml_node *entry = root->first; entry; entry = entry->next) {
@@ -278,5 +280,6 @@ struct gw_yaml_node *gw_load_files(struct gw_loader *loader)
     load_file(&joining, loader->file, (struct gw_mark){0}, NULL);
     gw_strmap_free(&joining.sections);
     gw_strmap_free(&joining.files);
+    loader->lacks_files = !joining.is_good;
     return joining.is_good || joining.root->n_entries ? joining.root : NULL;
 }

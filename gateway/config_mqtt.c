@@ -27,7 +27,7 @@ void gw_load_gateway(struct gw_loader *loader, const struct gw_yaml_node *map, s
             if (gw_check_name(loader, map, NULL, "gateway") && draft.name)
                 loader->config->gateway_name = draft.name;
         }
-    } else {
+    } else if (!loader->lacks_files) {
         gw_diag_add(loader->diags, root, "there is no section \"gateway\" with a name");
     }
     struct gw_variable *gateway = gw_arena_alloc(&loader->memory.nodes, sizeof *gateway);

@@ -103,7 +103,7 @@ static void load_template(struct gw_loader *loader, struct gw_template *template
         if (root->kind == GW_YAML_MAP) {
             template->map = root;
             read_head(loader, template);
-        } else {
+        } else if (root->kind != GW_YAML_WRONG) {
             gw_diag_add(loader->diags, gw_yaml_mark(root),
                         "a template must be a mapping of keys, not %s", gw_describe(loader, root));
         }

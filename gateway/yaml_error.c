@@ -29,6 +29,8 @@ static const struct sentence {
     {"unexpected end of stream", "quoted", AT_CONTEXT, "this quote is never closed"},
     {"unexpected document indicator", "quoted", AT_CONTEXT, "this quote is never closed"},
     {"unknown escape", NULL, AT_PROBLEM, "unknown escape; in single quotes a \\ is just a \\"},
+    {"did not find expected node content", "flow", AT_PROBLEM,
+     "expected a value here; is a \"[\" or \"{\" not closed?"},
     {"did not find expected node content", NULL, AT_PROBLEM, "expected a value here"},
     {"expected <document start>", NULL, AT_PROBLEM,
      "a second document begins here; a file holds one"},

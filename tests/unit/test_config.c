@@ -508,6 +508,25 @@ static void buses_of_included_files_follow_in_the_order_of_their_names(void **st
     gw_config_free(c);
 }
 
+static void what_an_unreadable_file_may_hold_is_not_called_missing(void **state)
+{
+    (void)state;
+    write_text("broken.yaml", "mqtt: [a\n");
+    assert_says(
+        "include: [broken.yaml, nowhere.yaml]\ninterval: 1s\n",
+        "broken.yaml:1:7: this \"[\" is not closed, or a \",\" is missing\n    mqtt: [a\n   "
+        "       ^\n"
+        "config.yaml:1:24: cannot read nowhere.yaml: No such file or directory\n"
+        "    include: [broken.yaml, nowhere.yaml]\n                           ^\n");
+}
+
+static void a_file_that_is_a_tagged_text_has_one_mistake(void **state)
+{
+    (void)state;
+    assert_says("!x y\n", "config.yaml:1:1: tags (!x) are not supported; quotes make a value a "
+                          "text\n    !x y\n    ^\n");
+}
+
 static void a_file_that_cannot_be_read_is_told_by_its_reason(void **state)
 {
     char *said;
@@ -648,6 +667,8 @@ int main(void)
         CASE(a_password_is_never_shown),
         CASE(files_are_found_beside_the_file_that_names_them),
         CASE(buses_of_included_files_follow_in_the_order_of_their_names),
+        CASE(what_an_unreadable_file_may_hold_is_not_called_missing),
+        CASE(a_file_that_is_a_tagged_text_has_one_mistake),
         CASE(a_file_that_cannot_be_read_is_told_by_its_reason),
         CASE(freeing_nothing_is_fine),
         CASE(the_time_to_load_grows_no_faster_than_the_configuration),
