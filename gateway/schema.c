@@ -282,12 +282,13 @@ const struct gw_section gw_schema_root = {
 
 /* ---- driver keys ----------------------------------------------------------------------------------- */
 
-static bool is_in(const struct gw_key *keys, const char *name)
+/* The section's own table, and of the inner ones what is inherited. */
+static const struct gw_key *find_in(const struct gw_key *keys, const char *name, bool is_own)
 {
     for (; keys && keys->name; keys++)
-        if (strcmp(keys->name, name) == 0)
-            return true;
-    return false;
+        if (strcmp(keys->name, name) == 0 && (is_own || (keys->flags & GW_INHERIT)))
+            return keys;
+    return NULL;
 }
 
 void gw_schema_driver_keys(const struct gw_driver *driver, enum gw_driver_keys which,
@@ -301,11 +302,12 @@ void gw_schema_driver_keys(const struct gw_driver *driver, enum gw_driver_keys w
         return;
     for (size_t i = own; i < 3; i++)
         for (const struct gw_key *key = tables[i]; key && key->name; key++) {
-            bool is_hidden = false; /* an outer table has a key of this name: that one is meant */
+            bool stands_here = i == own || (key->flags & GW_INHERIT);
 
-            for (size_t k = own; k < i; k++)
-                is_hidden |= is_in(tables[k], key->name) && (k == own);
-            if ((i == own || (key->flags & GW_INHERIT)) && !is_hidden && !visit(ctx, key))
+            for (size_t k = own; k < i;
+                 k++) /* of one name the outermost is meant, as in the walker */
+                stands_here = stands_here && !find_in(tables[k], key->name, k == own);
+            if (stands_here && !visit(ctx, key))
                 return;
         }
 }
