@@ -274,8 +274,11 @@ enum gw_err modbus_split(struct gw_device *device, const struct gw_request *requ
         return split_scale(device, ret_plan, &read, members[0]);
     if (!boundary && has_scale)
         boundary = n / 2;
-    if (!boundary)
+    if (!boundary) {
+        /* Also a request that is met with silence while others are answered is split, and no exception told of it. */
+        modbus_learn_refusal(device, request, members, 0);
         return GW_OK;
+    }
     struct halves halves = {{span_of(read.span.area, state->extents, boundary),
                              span_of(read.span.area, state->extents + boundary, n - boundary)},
                             {0, boundary, n}};

@@ -107,7 +107,8 @@ class Unit:
             return self.cells[area][int(address, 0):int(address, 0) + count]
 
     def refuse(self, register, code=2):
-        """Answers every request that touches the register with an exception; code 0 allows it again."""
+        """Answers every request that touches the register with an exception; code 0 allows it again, and with a
+        negative one it keeps silent instead, as some devices do."""
         area, _, address = register.partition(":")
         with self.lock:
             if code:
@@ -176,6 +177,8 @@ class Slave:
                 codes = [unit.refused[area, a] for a in range(address, address + count) if (area, a) in unit.refused]
                 fault = self.faults and self.faults.draw(
                     Faults.TCP if self._framer_class is ModbusSocketFramer else Faults.RTU)
+                if any(code < 0 for code in codes):
+                    return
                 if fault == "busy":
                     codes = [6]
                 if codes:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, PROGRAM, SLOW, Broker, Subscriber, make_config, tcp_bus
+from conftest import BUILD, PROGRAM, SLOW, Broker, Subscriber, make_config, rtu_bus, tcp_bus
 from modbus_slave import TcpSlave
 
 END_S = 5  # the promise
@@ -197,6 +197,26 @@ def test_what_is_down_is_told_once_and_its_return_once(tmp_path, broker, gateway
     assert running.log.count("answering again") == 1, running.log
     assert running.log.count("trying again after 100 ms, later every 300 ms") == 1, running.log
     assert running.log.count("open again") == 1, running.log
+
+
+@pytest.mark.parametrize("transport", ["tcp", "rtu"])
+def test_a_register_that_is_ignored_does_not_take_its_device_away(transport, broker, gateway, subscriber, request):
+    """Cheap devices refuse a register by saying nothing; all 20 stand in one request."""
+    slave = request.getfixturevalue(f"modbus_{transport}_slave")
+    slave.unit(1).set("holding:0", range(20))
+    slave.unit(1).refuse("holding:13", -1)
+    bus = {"tcp": tcp_bus, "rtu": rtu_bus}[transport]
+    fast = {"timeout": "100ms", "retries": 1, "offline_after": "300ms", "retry_max": "300ms"}
+
+    running = gateway(make_config(broker, [bus(slave, [device(1, 20, **fast)])]))
+    running.wait_for_log(r"u1 \(.*\): 1 point cannot be read \(timeout\): p13;", deadline_s=60)
+    mark = subscriber.mark()
+    # It is found; from then on only that one is bad.
+    for n in set(range(20)) - {13}:
+        subscriber.wait_for(f"gw/u1/p{n}", lambda p, n=n: f'"value":{n},' in p, since=mark, count=5)
+        bad = [m.payload for m in subscriber.of(f"gw/u1/p{n}", mark) if '"good"' not in m.payload]
+        assert not bad, f"p{n}: {bad}\n{running.log}"
+    assert all('"reason":"timeout"' in m.payload for m in subscriber.of("gw/u1/p13"))
 
 
 def test_a_full_buffer_is_told_once_and_its_end_once(tmp_path, broker, slave, gateway, started):
