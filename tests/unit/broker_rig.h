@@ -88,19 +88,25 @@ struct broker {
     char dir[64], config[128];
 };
 
-RIG void broker_start(struct broker *broker)
+RIG void broker_wait(const struct broker *broker)
 {
-    const char *const argv[] = {"mosquitto", "-c", broker->config, NULL};
     const struct timespec pause = {.tv_nsec = 5000000};
     const int64_t until_us = rig_now_us() + PATIENCE_MS * 1000LL;
     int fd;
 
-    broker->pid = start_process(argv, -1);
     while ((fd = connect_to(broker->port)) < 0) {
         assert_true(rig_now_us() < until_us);
         nanosleep(&pause, NULL);
     }
     close(fd);
+}
+
+RIG void broker_start(struct broker *broker)
+{
+    const char *const argv[] = {"mosquitto", "-c", broker->config, NULL};
+
+    broker->pid = start_process(argv, -1);
+    broker_wait(broker);
 }
 
 /* Prepares a folder, a port and a configuration of these lines; %d in them is the port, %s the folder. */

@@ -231,6 +231,32 @@ static void a_key_too_short_for_security_level_2_is_not_accepted(void **state)
     assert_int_equal(list_acked(rig->list), 0);
 }
 
+static void tls_1_1_is_not_spoken(void **state)
+{
+    struct rig *rig = *state;
+    char port[8];
+    struct broker *broker = &rig->broker;
+
+    broker_init(broker, ANONYMOUS);
+    make_certificates(rig, "DNS:localhost", 2048);
+    snprintf(port, sizeof port, "%d", broker->port);
+    const char *const argv[] = {"openssl", "s_server",
+                                "-quiet",  "-tls1_1",
+                                "-cipher", "DEFAULT:@SECLEVEL=0",
+                                "-accept", port,
+                                "-cert",   file_of(rig, "broker.pem"),
+                                "-key",    file_of(rig, "broker.key"),
+                                NULL};
+    broker->pid = start_process(argv, -1);
+    broker_wait(broker);
+    use_server(rig, "mqtts", "localhost", broker->port);
+    rig->conf.tls.ca_file = file_of(rig, "ca.pem");
+
+    start(rig);
+
+    log_wait("no TLS connection: "); /* were it spoken, the silence afterwards would be told */
+}
+
 static void a_file_that_is_not_there_is_named(void **state)
 {
     struct rig *rig = *state;
@@ -287,6 +313,7 @@ int main(void)
         TEST(a_certificate_for_another_host_is_not_accepted),
         TEST(nothing_is_compared_with_verify_off),
         TEST(a_key_too_short_for_security_level_2_is_not_accepted),
+        TEST(tls_1_1_is_not_spoken),
         TEST(a_file_that_is_not_there_is_named),
         TEST(plain_mqtt_to_a_tls_port_is_told),
         TEST(tls_to_a_plain_port_is_told),
