@@ -183,7 +183,7 @@ void contract_next(struct contract_world *world, enum contract_behaviour behavio
 
 static double number_of(const struct gw_result *result)
 {
-    double number;
+    double number = 0;
 
     switch (result->value.kind) {
     case GW_BOOL:

@@ -32,7 +32,7 @@ static void *start(void)
 
     if (!peer)
         abort();
-    strcpy(peer->path, "/tmp/field2mqtt-contract-XXXXXX");
+    snprintf(peer->path, sizeof peer->path, "/tmp/field2mqtt-contract-XXXXXX");
     int fd = mkstemp(peer->path);
     if (fd < 0)
         abort();

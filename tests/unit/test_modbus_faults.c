@@ -205,8 +205,8 @@ static uint64_t number_from_environment(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-static void run_trial(enum fake_transport transport, enum modbus_transport driver_transport,
-                      size_t n_polls, int64_t timeout_us)
+static void run_trial(enum fake_transport transport, int driver_transport, size_t n_polls,
+                      int64_t timeout_us)
 {
     bool is_tcp = transport == FAKE_TCP;
     struct trial trial = {

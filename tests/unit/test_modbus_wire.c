@@ -125,19 +125,19 @@ static struct line *start(enum fake_transport transport)
 static int set_up_rtu(void **state)
 {
     *state = start(FAKE_RTU);
-    return open_wire(*state);
+    return open_wire(*state) == GW_OK ? 0 : -1;
 }
 
 static int set_up_tcp(void **state)
 {
     *state = start(FAKE_TCP);
-    return open_wire(*state);
+    return open_wire(*state) == GW_OK ? 0 : -1;
 }
 
 static int set_up_rtu_over_tcp(void **state)
 {
     *state = start(FAKE_RTU_OVER_TCP);
-    return open_wire(*state);
+    return open_wire(*state) == GW_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
