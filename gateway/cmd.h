@@ -14,12 +14,13 @@ enum { GW_EXIT_OK = 0, GW_EXIT_FAILED = 1, GW_EXIT_USAGE = 64, GW_EXIT_CONFIG = 
 
 struct gw_verb {
     const char *name;
-    const char *usage;   /* "check [--json] -c FILE" */
-    const char *summary; /* one line */
+    const char *usage;                 /* "check [--json] -c FILE" */
+    const char *summary;               /* one line */
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 
-extern const struct gw_verb gw_cmd_run, gw_cmd_check, gw_cmd_schema, gw_cmd_drivers, gw_cmd_simulate;
+extern const struct gw_verb gw_cmd_run, gw_cmd_check, gw_cmd_schema, gw_cmd_drivers,
+    gw_cmd_simulate;
 
 /* Prints "field2mqtt VERB: sentence" and the usage line to stderr; returns GW_EXIT_USAGE. */
 int gw_cmd_usage(const struct gw_verb *verb, const char *fmt, ...) GW_PRINTF(2, 3);
@@ -36,9 +37,11 @@ int gw_cmd_paths_take(struct gw_cmd_paths *paths, int argc, char **argv, int *i)
 
 /* Loads plug-ins, then the configuration; prints every mistake to stderr. Returns GW_EXIT_OK or the exit code to end with. */
 int gw_cmd_load_plugins(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins);
-int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags, struct gw_plugins **ret_plugins,
+int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags,
+                        struct gw_plugins **ret_plugins,
                         struct gw_config **ret_config); /* leaves the mistakes in diags */
-int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins, struct gw_config **ret_config);
+int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins,
+                struct gw_config **ret_config);
 
 /* Points every bus at where `field2mqtt simulate --dir DIR --port-offset N` serves it; complains in the name of `verb`.
  * Owns:   *ret_texts, also after a failure: free it after the config. */

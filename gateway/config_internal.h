@@ -27,7 +27,7 @@ struct gw_loader {
         *deadbands; /* where every reading is published: useless unless used elsewhere */
     size_t n_deadbands, n_deadbands_room;
     const char *good_topic; /* the last template that was found well-formed */
-    bool lacks_files; /* one could not be read: what is missing may be in there */
+    bool lacks_files;       /* one could not be read: what is missing may be in there */
     bool is_off; /* inside of something with enabled: false: what it lacks is no mistake */
 };
 
