@@ -15,6 +15,8 @@ static void load_defaults(struct gw_loader *loader, struct gw_settings *settings
     gw_decode_defaults(loader, gw_default_keys, settings, false);
     gw_decode_defaults(loader, gw_publish_keys, settings, false);
     gw_decode_defaults(loader, gw_publish_per_keys, settings, false);
+    gw_decode_defaults(loader, gw_write_keys, settings, false);
+    gw_decode_defaults(loader, gw_write_point_keys, &loader->write_defaults, false);
     loader->point_defaults = (struct gw_point_draft){.decimals = -1, .min = NAN, .max = NAN};
     gw_decode_defaults(loader, gw_point_section.keys, &loader->point_defaults, false);
 }
@@ -44,8 +46,10 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
                            ? gw_yaml_mark(gw_yaml_get(mqtt, "state_topic"))
                            : (struct gw_mark){0},
                        NULL, NULL);
+    gw_load_commands(loader, gw_walk_child(&walk, "commands"), &config->commands);
     gw_load_buffer(loader, gw_walk_child(&walk, "buffer"), &config->buffer);
     gw_load_publish(loader, &gw_publish_section, gw_walk_child(&walk, "publish"), NULL, &settings);
+    gw_load_publish(loader, &gw_write_section, gw_walk_child(&walk, "write"), NULL, &settings);
     buses = gw_walk_child(&walk, "buses");
     if (buses)
         gw_load_buses(loader, buses, &settings, &layer);

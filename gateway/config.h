@@ -67,6 +67,29 @@ struct gw_map {
     size_t n_invalid;
 };
 
+/* So many at once, which come back at this pace. */
+struct gw_rate {
+    double per_s, burst;
+};
+
+/* How a point is written. Only of points with access rw or w. */
+struct gw_write_conf {
+    const char *set_topic, *result_topic; /* NULL while commands are not enabled */
+    bool verify;
+    int64_t settle_us;
+    double tolerance; /* engineering units; 0: exactly */
+    bool is_idempotent;
+    struct gw_rate rate;
+    double max_change;              /* engineering units; 0: no limit */
+    const struct gw_value *allowed; /* engineering values; a name is a text */
+    size_t n_allowed;
+    const char *read_back_name; /* NULL: its own */
+    uint16_t read_back;         /* index of the point that shows the value: its own, as a rule */
+    bool is_secret;
+    struct gw_value on_disconnect, on_stop; /* engineering values; GW_NONE without one */
+    int64_t on_disconnect_after_us;
+};
+
 enum gw_access { GW_ACCESS_R, GW_ACCESS_RW, GW_ACCESS_W };
 
 struct gw_point_conf {
@@ -78,6 +101,7 @@ struct gw_point_conf {
     enum gw_access access;
     struct gw_map map;
     struct gw_publish publish;
+    const struct gw_write_conf *write; /* NULL for a point that is only read */
 };
 
 struct gw_device_conf {
@@ -88,8 +112,10 @@ struct gw_device_conf {
     int64_t timeout_us;       /* for the answer to one request; default 1 s */
     int64_t offline_after_us; /* failing at least this long, and ... */
     int retries; /* ... more often than this, a device counts as offline; asked again at once after a timeout */
-    int64_t retry_max_us;         /* longest pause between probes of an offline device */
-    struct gw_publish publish;    /* of the device's message, with GW_PER_DEVICE */
+    int64_t retry_max_us;      /* longest pause between probes of an offline device */
+    struct gw_publish publish; /* of the device's message, with GW_PER_DEVICE */
+    const char *set_topic,
+        *result_topic;            /* for several points at once; NULL without any to write */
     struct gw_point_conf *points; /* the enabled ones */
     size_t n_points;
 };
@@ -137,11 +163,25 @@ struct gw_buffer_conf {
     bool drop_newest;  /* when full; default drops the oldest */
 };
 
+struct gw_commands_conf {
+    bool is_enabled; /* default false: the gateway only reads */
+    struct gw_rate rate;
+    int64_t max_waiting; /* per bus */
+    int64_t timeout_us;  /* a command that was not begun by then is not written any more */
+    const char *lock_file, *arm_topic; /* NULL without */
+    int64_t arm_time_us;
+    const char *ids_file, *audit_file;
+    int64_t audit_max_bytes;
+    const char *response_prefix;
+    int64_t result_max_age_us;
+};
+
 struct gw_config {
     const char *file;
     const char *gateway_name;
     struct gw_mqtt_conf mqtt;
     struct gw_buffer_conf buffer;
+    struct gw_commands_conf commands;
     struct gw_bus_conf *buses;
     size_t n_buses;
     void *owner; /* the memory of all the above */

@@ -148,6 +148,8 @@ static void walk_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
     resolve_reopen(loader, &draft, map, bus);
     gw_load_publish(loader, &gw_publish_section, gw_walk_child(&walk, "publish"), NULL,
                     &context->settings);
+    gw_load_publish(loader, &gw_write_section, gw_walk_child(&walk, "write"), NULL,
+                    &context->settings);
     const struct gw_variable variable = {
         "bus", bus->name,
         gw_decode_variables(loader, gw_walk_child(&walk, "variables"), context->variables)};

@@ -78,6 +78,8 @@ static bool walk_layer(struct gw_loader *loader, const struct gw_driver *driver,
         return false;
     gw_load_publish(loader, &gw_publish_section, gw_walk_child(&walk, "publish"), NULL,
                     &drafts->settings);
+    gw_load_publish(loader, &gw_write_section, gw_walk_child(&walk, "write"), NULL,
+                    &drafts->settings);
     drafts->variables =
         gw_decode_variables(loader, gw_walk_child(&walk, "variables"), drafts->variables);
     *(is_template ? &drafts->template_points : &drafts->own_points) =
@@ -180,6 +182,7 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
         if (!loader->is_off)
             resolve_device_topic(loader, &context);
         gw_load_points(loader, &context, drafts.own_points, drafts.template_points);
+        gw_resolve_device_writes(loader, &context);
     }
     free(drafts.point_proto);
     bool is_kept = !loader->is_off && ret_device->n_points > 0;

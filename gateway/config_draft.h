@@ -12,6 +12,23 @@ struct gw_deadband_draft {
     char unit[GW_UNIT_MAX]; /* empty without one */
 };
 
+struct gw_write_settings {
+    const char *set_topic, *result_topic; /* as written */
+    bool verify, idempotent;
+    int64_t settle_us;
+    double tolerance;
+    struct gw_rate rate;
+};
+
+/* What only a point may say of how it is written. */
+struct gw_write_draft {
+    const void *allowed, *on_disconnect, *on_stop; /* nodes of the tree */
+    double max_change;
+    const char *read_back;
+    bool is_secret;
+    int64_t on_disconnect_after_us;
+};
+
 /* What every level may say and the levels below inherit. */
 struct gw_settings {
     int64_t interval_us, timeout_us, retries, offline_after_us, retry_max_us;
@@ -21,6 +38,7 @@ struct gw_settings {
     bool retain;
     struct gw_deadband_draft deadband;
     int64_t min_interval_us, max_silence_us;
+    struct gw_write_settings write;
 };
 
 struct gw_gateway_draft {

@@ -23,6 +23,7 @@ struct gw_loader {
     struct gw_strmap bus_names, device_names, point_names; /* of one parent at a time: nodes */
     const struct gw_variable *variables; /* ${gateway} and the user's at the gateway */
     struct gw_point_draft point_defaults;
+    struct gw_write_draft write_defaults;
     const struct gw_yaml_node *
         *deadbands; /* where every reading is published: useless unless used elsewhere */
     size_t n_deadbands, n_deadbands_room;
@@ -48,7 +49,7 @@ const struct gw_yaml_node *gw_layer_find(const struct gw_layer *layer, const cha
 
 /* ---- walking by tables (config_walk.c, config_decode.c) -------------------------------------------- */
 
-enum { GW_BINDINGS_MAX = 8, GW_CHILDREN_MAX = 8 };
+enum { GW_BINDINGS_MAX = 8, GW_CHILDREN_MAX = 12 };
 
 /* A table of keys and the struct that it fills. */
 struct gw_binding {
@@ -181,6 +182,16 @@ bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *con
                    const struct gw_yaml_node *own, const struct gw_yaml_node *of_template,
                    struct gw_point_conf *ret_point);
 
+void gw_load_commands(struct gw_loader *loader, const struct gw_yaml_node *map,
+                      struct gw_commands_conf *ret_commands);
+/* Resolves how a point is written; its map, traits, access and topic are there already. */
+void gw_resolve_write(struct gw_loader *loader, const struct gw_device_context *context,
+                      const struct gw_settings *settings, const struct gw_write_draft *draft,
+                      const struct gw_variable *variables, const struct gw_layer *layer,
+                      struct gw_point_conf *point);
+/* What needs all points of a device: read_back, and the topics of the device. */
+void gw_resolve_device_writes(struct gw_loader *loader, const struct gw_device_context *context);
+
 /* Decodes the settings keys of publish: (and finds what stands both there and flat). */
 void gw_load_publish(struct gw_loader *loader, const struct gw_section *section,
                      const struct gw_yaml_node *map, const struct gw_yaml_node *flat,
@@ -205,6 +216,12 @@ void gw_check_deadbands(struct gw_loader *loader);
  * one that has it already. */
 void gw_claim_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
                     const char *device, const char *point);
+/* The same for the topic where commands arrive (none of device and point: of arming), and for that of results, which
+ * several may share. */
+void gw_claim_command_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
+                            const char *device, const char *point);
+void gw_claim_result_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
+                           const char *device, const char *point);
 /* Reports topics that are the /set or /result of a point. */
 void gw_check_command_topics(struct gw_loader *loader);
 

@@ -8,9 +8,20 @@
 struct point_drafts {
     struct gw_point_draft point;
     struct gw_settings settings;
+    struct gw_write_draft write;
     void *driver_conf;
     const struct gw_variable *variables;
 };
+
+static void walk_write(struct gw_loader *loader, const struct gw_yaml_node *map,
+                       struct point_drafts *drafts)
+{
+    struct gw_walk walk = {.section = &gw_write_point_section};
+
+    gw_walk_bind(&walk, gw_write_point_keys, &drafts->write, 0);
+    gw_walk_bind(&walk, gw_write_keys, &drafts->settings, 0);
+    gw_walk_section(loader, &walk, map);
+}
 
 static bool walk_layer(struct gw_loader *loader, const struct gw_driver *driver,
                        const struct gw_yaml_node *map, struct point_drafts *drafts)
@@ -24,10 +35,13 @@ static bool walk_layer(struct gw_loader *loader, const struct gw_driver *driver,
     if (!gw_walk_section(loader, &walk, map))
         return false;
     const struct gw_yaml_node *publish = gw_walk_child(&walk, "publish"),
+                              *write = gw_walk_child(&walk, "write"),
                               *variables = gw_walk_child(&walk, "variables");
     if (publish)
         gw_load_publish(loader, gw_point_section.children[0].section, publish, map,
                         &drafts->settings);
+    if (write)
+        walk_write(loader, write, drafts);
     if (variables)
         drafts->variables = gw_decode_variables(loader, variables, drafts->variables);
     return true;
@@ -187,12 +201,17 @@ static void resolve_point(struct gw_loader *loader, const struct gw_device_conte
                           const struct gw_layer *layer, const struct point_drafts *drafts,
                           struct gw_point_conf *point)
 {
+    size_t before = gw_diags_n_added(loader->diags);
+
     point->driver_conf = drafts->driver_conf;
     point->interval_us = drafts->settings.interval_us;
     point->access = (enum gw_access)drafts->point.access;
     gw_resolve_map(loader, &drafts->point, layer, &point->traits, &point->map);
     check_access(loader, context, layer, point);
     check_deadband(loader, &drafts->settings, layer, point->name, point->map.unit);
+    if (gw_diags_n_added(loader->diags) == before)
+        gw_resolve_write(loader, context, &drafts->settings, &drafts->write, drafts->variables,
+                         layer, point);
 }
 
 bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *context,
@@ -207,6 +226,7 @@ bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *con
     size_t before = gw_diags_n_added(loader->diags);
 
     drafts.point = loader->point_defaults;
+    drafts.write = loader->write_defaults;
     drafts.driver_conf = gw_arena_alloc(&loader->memory.texts, driver->point_conf_size);
     memcpy(drafts.driver_conf, context->point_proto, driver->point_conf_size);
     if ((of_template && !walk_layer(loader, driver, of_template, &drafts)) ||

@@ -3,13 +3,25 @@
 
 #include <string.h>
 
+enum topic_use { OF_READINGS, OF_COMMANDS, OF_RESULTS };
+
 struct topic_owner {
     struct gw_mark mark;
     const char *device, *point; /* both NULL: the gateway's state; point NULL: a device's message */
+    enum topic_use use;
 };
 
 static const char *describe(struct gw_loader *loader, const struct topic_owner *owner)
 {
+    const char *of = owner->use == OF_COMMANDS ? "commands to" : "results of";
+
+    if (owner->use != OF_READINGS && owner->point)
+        return gw_arena_print(&loader->memory.nodes, "%s point \"%s\" of device \"%s\"", of,
+                              owner->point, owner->device);
+    if (owner->use != OF_READINGS && owner->device)
+        return gw_arena_print(&loader->memory.nodes, "%s device \"%s\"", of, owner->device);
+    if (owner->use != OF_READINGS)
+        return "arming";
     if (owner->point)
         return gw_arena_print(&loader->memory.nodes, "point \"%s\" of device \"%s\"", owner->point,
                               owner->device);
@@ -26,23 +38,41 @@ static const char *place(struct gw_loader *loader, struct gw_mark mark, const ch
     return mark.file ? gw_print_place(loader, &node, seen_from) : "by default";
 }
 
-void gw_claim_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
-                    const char *device, const char *point)
+static void claim(struct gw_loader *loader, const char *topic, const struct topic_owner *self)
 {
     void **slot = gw_strmap_at(&loader->topics, topic);
     const struct topic_owner *first = *slot;
-    struct topic_owner *owner;
 
     if (!first) {
-        owner = gw_arena_alloc(&loader->memory.nodes, sizeof *owner);
-        *owner = (struct topic_owner){mark, device, point};
+        struct topic_owner *owner = gw_arena_alloc(&loader->memory.nodes, sizeof *owner);
+
+        *owner = *self;
         *slot = owner;
         return;
     }
-    const struct topic_owner self = {mark, device, point};
-    gw_diag_add(loader->diags, mark, "topic \"%s\" of %s is also that of %s (%s)", topic,
-                describe(loader, &self), describe(loader, first),
-                place(loader, first->mark, mark.file ? mark.file : ""));
+    if (first->use == OF_RESULTS && self->use == OF_RESULTS)
+        return;
+    gw_diag_add(loader->diags, self->mark, "topic \"%s\" of %s is also that of %s (%s)", topic,
+                describe(loader, self), describe(loader, first),
+                place(loader, first->mark, self->mark.file ? self->mark.file : ""));
+}
+
+void gw_claim_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
+                    const char *device, const char *point)
+{
+    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_READINGS});
+}
+
+void gw_claim_command_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
+                            const char *device, const char *point)
+{
+    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_COMMANDS});
+}
+
+void gw_claim_result_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
+                           const char *device, const char *point)
+{
+    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_RESULTS});
 }
 
 /* Reports a topic that is the one where commands for a point arrive, or where their results go. */
@@ -67,6 +97,8 @@ static void check_command_topic(struct gw_loader *loader, const char *topic,
 
 void gw_check_command_topics(struct gw_loader *loader)
 {
+    if (loader->config->commands.is_enabled) /* each was claimed by its point */
+        return;
     for (size_t i = 0; i < loader->topics.n_slots; i++)
         if (loader->topics.slots[i].key)
             check_command_topic(loader, loader->topics.slots[i].key, loader->topics.slots[i].value);

@@ -85,6 +85,8 @@ static const char *find_home(const struct gw_section *here, const struct gw_driv
         const struct gw_key *driver_keys;
     } homes[] = {
         {&gw_publish_section, NULL},
+        {&gw_write_point_section, NULL},
+        {&gw_commands_section, NULL},
         {&gw_device_section, driver ? driver->device_keys : NULL},
         {&gw_point_section, driver ? driver->point_keys : NULL},
         {&gw_bus_section, driver ? driver->bus_keys : NULL},
@@ -165,6 +167,8 @@ const struct gw_yaml_node *gw_layer_find(const struct gw_layer *layer, const cha
 
         if (!entry)
             entry = gw_yaml_get(gw_yaml_get(layer->map, "publish"), key);
+        if (!entry)
+            entry = gw_yaml_get(gw_yaml_get(layer->map, "write"), key);
         if (entry)
             return entry;
     }

@@ -262,6 +262,10 @@ static const struct gw_child root_children[] = {
      "Messages that wait while the broker is away."},
     {"publish", GW_SHAPE_SECTION, &gw_publish_section, false,
      "How readings are published, unless a level below says otherwise."},
+    {"commands", GW_SHAPE_SECTION, &gw_commands_section, false,
+     "Writing to devices from MQTT: off unless enabled."},
+    {"write", GW_SHAPE_SECTION, &gw_write_section, false,
+     "How points are written and checked, unless a level below says otherwise."},
     {"include", GW_SHAPE_FILES, NULL, false,
      "Further files: names or folders (all their *.yaml), relative to this file. Their buses are "
      "added to these."},

@@ -334,9 +334,17 @@ static const struct gw_key point_keys[] = {
             "How readings are published, here and below."                                          \
     }
 
+#define WRITE                                                                                      \
+    {                                                                                              \
+        "write", GW_SHAPE_SECTION, &gw_write_section, false,                                       \
+            "How points are written and checked, here and below."                                  \
+    }
+
 static const struct gw_child point_children[] = {
     {"publish", GW_SHAPE_SECTION, &point_publish_section, false,
      "How readings of this point are published."},
+    {"write", GW_SHAPE_SECTION, &gw_write_point_section, false,
+     "How this point is written and checked."},
     VARIABLES,
     {.name = NULL},
 };
@@ -374,6 +382,7 @@ static const struct gw_child device_children[] = {
     {"points", GW_SHAPE_LIST, &gw_point_section, false,
      "Points of the device; those of a template are changed by giving their name."},
     PUBLISH,
+    WRITE,
     VARIABLES,
     {.name = NULL},
 };
@@ -415,6 +424,7 @@ static const struct gw_key template_keys[] = {
 static const struct gw_child template_children[] = {
     {"points", GW_SHAPE_LIST, &gw_point_section, true, "Points of the device."},
     PUBLISH,
+    WRITE,
     VARIABLES,
     {.name = NULL},
 };
@@ -470,6 +480,7 @@ static const struct gw_key bus_keys[] = {
 static const struct gw_child bus_children[] = {
     {"devices", GW_SHAPE_LIST, &gw_device_section, true, "Devices on the bus."},
     PUBLISH,
+    WRITE,
     VARIABLES,
     {.name = NULL},
 };
