@@ -14,6 +14,7 @@ struct gw_bus_thread;
 
 struct gw_bus_stats {
     uint64_t n_requests, n_timeouts, n_proto_errors, n_refused, n_busy, n_link_errors, n_opens;
+    uint64_t n_heard;    /* messages that instruments sent unasked */
     uint64_t n_overruns; /* polls left out because the bus was late */
     uint64_t n_readings, n_bad_readings;
     uint64_t n_too_large; /* messages left out since their payload was larger than allowed */

@@ -39,7 +39,7 @@ static GW_PRINTF(2, 3) void host_debug(void *ctx, const char *fmt, ...)
 
 static bool is_polled(const struct gw_point_conf *point)
 {
-    return point->access != GW_ACCESS_W && point->traits.can_read;
+    return point->access != GW_ACCESS_W && point->traits.can_read && !point->traits.is_heard;
 }
 
 static enum gw_err init_points(struct gw_bus_device *dev, int64_t *intervals_us, uint8_t *groups)
@@ -133,6 +133,7 @@ static enum gw_err init_loop(struct gw_bus_loop *loop, size_t max_payload)
         if (conf->devices[i].n_points > most)
             most = conf->devices[i].n_points;
     }
+    gw_bus_listen_init(loop);
     loop->due = calloc(most + 1, sizeof *loop->due);
     loop->results = calloc(2 * most + 2, sizeof *loop->results);
     return loop->due && loop->results ? gw_plan_init(&loop->scratch, most) : GW_E_NOMEM;
@@ -156,7 +157,12 @@ enum gw_err gw_bus_loop_new(const struct gw_bus_conf *conf, struct gw_outbox *ou
     loop->outbox = outbox;
     loop->clock = clock;
     loop->host = (struct gw_host){
-        .ctx = loop, .now_us = host_now_us, .debug = host_debug, .wake_fd = wake_fd};
+        .ctx = loop,
+        .now_us = host_now_us,
+        .debug = host_debug,
+        .wake_fd = wake_fd,
+        .listen_fd = wake_fd,
+    };
     loop->reopen_min_us =
         first_positive(conf->reopen_min_us, conf->driver->reopen_min_us, SECOND_US);
     loop->reopen_max_us =
@@ -237,8 +243,10 @@ static void go_down(struct gw_bus_loop *loop, const char *cause)
         link->n_told = 0;
     }
     gw_bus_tell_link_down(loop, cause);
-    for (size_t i = 0; i < loop->n_devices; i++)
+    for (size_t i = 0; i < loop->n_devices; i++) {
+        gw_bus_listen_abort(loop, &loop->devices[i], "link_down");
         gw_bus_cycle_abort(loop, &loop->devices[i], "link_down", now_us);
+    }
 }
 
 /* Everything is to be read again at once; what was due meanwhile is counted as lost. */
@@ -268,8 +276,10 @@ static void open_link(struct gw_bus_loop *loop)
     }
     loop->link.is_open = true;
     loop->stats.n_opens++;
+    now_us = gw_now_us(loop->clock);
+    gw_bus_listen_start(loop, now_us);
     if (loop->link.is_down)
-        wake_devices(loop, gw_now_us(loop->clock));
+        wake_devices(loop, now_us);
 }
 
 static bool is_stopping(const struct gw_bus_loop *loop)
@@ -346,15 +356,42 @@ static void update_stats(struct gw_bus_loop *loop)
     size_t n = 0;
 
     for (size_t i = 0; i < loop->n_devices; i++)
-        n += loop->devices[i].health.state != GW_HEALTH_OFFLINE;
+        n += loop->devices[i].health.state != GW_HEALTH_OFFLINE &&
+             loop->devices[i].silent_since_us == 0;
     loop->stats.n_devices_online = n;
     loop->stats.is_open = loop->link.is_open && !loop->link.is_down;
 }
 
+/* Nothing is due: waits for what instruments say; a bus without such lets its owner wait. */
+static enum gw_err idle(struct gw_bus_loop *loop, const char **ret_reason, int64_t *ret_wake_us)
+{
+    enum gw_err err;
+
+    *ret_wake_us = next_wake_us(loop);
+    if (loop->n_heard == 0)
+        return GW_OK;
+    err = gw_bus_listen(loop, *ret_wake_us, ret_reason, ret_wake_us);
+    if (err == GW_OK)
+        on_link_good(loop);
+    return err;
+}
+
+static enum gw_err exchange(struct gw_bus_loop *loop, struct gw_bus_device *dev,
+                            const char **ret_reason)
+{
+    enum gw_err err = gw_bus_cycle_run(loop, dev, ret_reason);
+
+    if (err != GW_OK)
+        return err;
+    on_link_good(loop);
+    return loop->n_heard == 0 ? GW_OK : gw_bus_listen_drain(loop, ret_reason);
+}
+
 int64_t gw_bus_loop_step(struct gw_bus_loop *loop)
 {
-    int64_t now_us = gw_now_us(loop->clock);
-    const char *reason;
+    int64_t now_us = gw_now_us(loop->clock), wake_us = 0;
+    const char *reason = NULL;
+    enum gw_err err;
 
     if (!loop->link.is_open) {
         if (now_us < loop->link.reopen_us)
@@ -363,13 +400,12 @@ int64_t gw_bus_loop_step(struct gw_bus_loop *loop)
         update_stats(loop);
         return loop->link.is_open ? 0 : loop->link.reopen_us;
     }
+    gw_bus_listen_expire(loop, now_us);
     size_t next = pick_device(loop, now_us);
-    if (next == SIZE_MAX)
-        return next_wake_us(loop);
-    if (gw_bus_cycle_run(loop, &loop->devices[next], &reason) == GW_OK)
-        on_link_good(loop);
-    else
+    err = next == SIZE_MAX ? idle(loop, &reason, &wake_us)
+                           : exchange(loop, &loop->devices[next], &reason);
+    if (err != GW_OK)
         on_link_lost(loop, reason);
     update_stats(loop);
-    return 0;
+    return err == GW_OK ? wake_us : 0;
 }

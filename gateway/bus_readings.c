@@ -119,7 +119,7 @@ void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size
 static bool is_in_message(const struct gw_bus_device *dev, size_t index)
 {
     return dev->conf->points[index].publish.per == GW_PER_DEVICE &&
-           dev->points[index].group != GW_SCHEDULE_NO_GROUP;
+           (dev->points[index].group != GW_SCHEDULE_NO_GROUP || dev->points[index].is_heard);
 }
 
 void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)

@@ -23,6 +23,8 @@ struct gw_bus_point {
         text; /* GW_BUS_TEXT_MAX bytes that its reading points into; NULL for a point without text */
     uint32_t cycle; /* of the device, in which it was settled last */
     uint8_t group;
+    bool is_heard;     /* listen delivers it; never polled */
+    int64_t heard_us;  /* last; of a link that was down: when it was opened. 0: not yet */
     bool is_refused;   /* since it was last read */
     bool is_new;       /* is_refused changed and nobody was told yet */
     bool is_too_large; /* its last payload did not fit; told */
@@ -80,8 +82,11 @@ struct gw_bus_device {
     uint32_t epoch; /* grows when points are blocked or the driver has learned a hole */
     uint32_t n_plans_used;
     int64_t forget_us; /* when to let the driver forget what was refused; 0: nothing was */
-    bool has_news;     /* some point is_new */
-    bool has_bad_plan; /* told */
+    int64_t stale_us;  /* when the next point that is heard may become stale; INT64_MAX: none may */
+    size_t n_heard;    /* points that are heard */
+    int64_t silent_since_us; /* all its points that may become stale are; 0: not so */
+    bool has_news;           /* some point is_new */
+    bool has_bad_plan;       /* told */
     bool wants_message;
     bool is_too_large;
 };
@@ -109,6 +114,7 @@ struct gw_bus_loop {
     size_t n_devices;
     struct gw_contender *contenders;
     bool last_was_late;
+    size_t n_heard; /* points of all devices that are heard: the bus listens when it is idle */
 
     struct gw_bus_link link;
     int64_t reopen_min_us, reopen_max_us;
@@ -151,6 +157,25 @@ GW_MUST_CHECK enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_b
 void gw_bus_cycle_abort(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason,
                         int64_t now_us);
 
+/* bus_listen.c: what instruments say unasked. */
+
+/* Counts the points that are heard and where they stand; after the points are made. */
+void gw_bus_listen_init(struct gw_bus_loop *loop);
+/* The link is open: a point that stays unheard is stale stale_after later. */
+void gw_bus_listen_start(struct gw_bus_loop *loop, int64_t now_us);
+/* Waits until until_us at most for one message, and settles what it brings. GW_E_LINK: the link is gone;
+ * *ret_reason says why. *ret_wake_us: when to call again (in the past: at once). */
+GW_MUST_CHECK enum gw_err gw_bus_listen(struct gw_bus_loop *loop, int64_t until_us,
+                                        const char **ret_reason, int64_t *ret_wake_us);
+/* Takes what came meanwhile, without waiting: a bus that polls all the time hears as well. */
+GW_MUST_CHECK enum gw_err gw_bus_listen_drain(struct gw_bus_loop *loop, const char **ret_reason);
+/* Makes points bad that were not heard for too long. */
+void gw_bus_listen_expire(struct gw_bus_loop *loop, int64_t now_us);
+/* When gw_bus_listen_expire has something to do; INT64_MAX: never. */
+int64_t gw_bus_listen_wake_us(const struct gw_bus_loop *loop);
+/* The link is down: all points of the device that are heard are bad. */
+void gw_bus_listen_abort(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason);
+
 /* bus_plan.c: plans remembered, and the stack of requests. */
 
 /* Gives the plan of what is due in the given groups, not counting blocked points. NULL with *ret_err GW_OK: nothing is. */
@@ -191,6 +216,8 @@ void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t n
 
 void gw_bus_tell_offline(const struct gw_bus_device *dev, int64_t now_us);
 void gw_bus_tell_online(const struct gw_bus_device *dev, int64_t failing_since_us, int64_t now_us);
+void gw_bus_tell_silent(const struct gw_bus_device *dev, int64_t stale_after_us);
+void gw_bus_tell_heard(const struct gw_bus_device *dev, int64_t now_us);
 void gw_bus_tell_points(struct gw_bus_device *dev);
 void gw_bus_tell_bad_plan(const struct gw_bus_device *dev, enum gw_err err);
 void gw_bus_tell_link_down(struct gw_bus_loop *loop, const char *cause);

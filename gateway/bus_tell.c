@@ -36,6 +36,22 @@ void gw_bus_tell_online(const struct gw_bus_device *dev, int64_t failing_since_u
            gw_duration_print(now_us - failing_since_us, span), dev->n_lost, plural(dev->n_lost));
 }
 
+void gw_bus_tell_silent(const struct gw_bus_device *dev, int64_t stale_after_us)
+{
+    char span[GW_DURATION_TEXT];
+
+    gw_log(GW_LOG_WARN, dev->label, "silent: nothing heard for %s, going on listening",
+           gw_duration_print(stale_after_us, span));
+}
+
+void gw_bus_tell_heard(const struct gw_bus_device *dev, int64_t now_us)
+{
+    char span[GW_DURATION_TEXT];
+
+    gw_log(GW_LOG_INFO, dev->label, "heard again after %s",
+           gw_duration_print(now_us - dev->silent_since_us, span));
+}
+
 void gw_bus_tell_bad_plan(const struct gw_bus_device *dev, enum gw_err err)
 {
     gw_log(GW_LOG_ERROR, dev->label, "the driver cannot plan its points (%s), leaving them out",

@@ -98,6 +98,7 @@ struct gw_point_conf {
     const void *driver_conf;
     struct gw_point_traits traits;
     int64_t interval_us;
+    int64_t stale_after_us; /* of a point that is heard: bad after this long without it; 0: never */
     enum gw_access access;
     struct gw_map map;
     struct gw_publish publish;

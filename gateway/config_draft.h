@@ -31,7 +31,7 @@ struct gw_write_draft {
 
 /* What every level may say and the levels below inherit. */
 struct gw_settings {
-    int64_t interval_us, timeout_us, retries, offline_after_us, retry_max_us;
+    int64_t interval_us, stale_after_us, timeout_us, retries, offline_after_us, retry_max_us;
     const char *topic, *payload; /* as written */
     int per, when, time_format, on_bad;
     int64_t qos;

@@ -205,6 +205,7 @@ static void resolve_point(struct gw_loader *loader, const struct gw_device_conte
 
     point->driver_conf = drafts->driver_conf;
     point->interval_us = drafts->settings.interval_us;
+    point->stale_after_us = drafts->settings.stale_after_us;
     point->access = (enum gw_access)drafts->point.access;
     gw_resolve_map(loader, &drafts->point, layer, &point->traits, &point->map);
     check_access(loader, context, layer, point);

@@ -83,6 +83,7 @@ struct gw_host {
     void (*debug)(void *ctx, const char *fmt, ...)
         GW_PRINTF(2, 3); /* goes to the log at debug level */
     int wake_fd; /* readable when the core wants a blocking call to return GW_E_CLOSED soon; -1 without one */
+    int listen_fd; /* the same for listen: also readable when a command waits; -1 without one */
 };
 
 struct gw_bus {
@@ -112,6 +113,8 @@ struct gw_point_traits {
         raw_max; /* what the field can hold, before scaling; both 0 when unlimited or text */
     bool can_write;
     bool can_read;
+    bool
+        is_heard; /* the instrument says it unasked: listen delivers it, plan and execute never see it */
 };
 
 /* One exchange on the wire that serves one or more points. A plain value: may be copied and kept. */
@@ -249,11 +252,18 @@ struct gw_driver {
     enum gw_err (*write)(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
                          int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome);
 
-    /* Waits until deadline_us for what instruments say unasked; calls heard() for every result, then returns
-     * GW_OK or GW_E_TIMEOUT (nothing was said). NULL: this driver only answers. */
+    /* Waits until deadline_us for one message that an instrument sends unasked (a deadline that has passed: only looks
+     * what is there) and calls heard() for each result that it brings, of points with is_heard. Returns
+     * GW_OK         a message was heard, be it one that no point wants; more may be there already;
+     * GW_E_TIMEOUT  nothing came until the deadline;
+     * GW_E_PROTO    what came cannot be trusted and was dropped;
+     * GW_E_LINK, GW_E_CLOSED (host->listen_fd became readable).
+     * acquired_us: monotonic, when the message had arrived. Text stays valid until heard() returns.
+     * What instruments say while execute waits for another one is kept by the driver, within a bound, and delivered here.
+     * NULL: this driver only answers. */
     enum gw_err (*listen)(struct gw_bus *bus, int64_t deadline_us,
                           void (*heard)(void *ctx, struct gw_device *device, uint16_t point,
-                                        const struct gw_result *result),
+                                        const struct gw_result *result, int64_t acquired_us),
                           void *ctx);
 
     /* Changes the addresses in *bus_conf to where simulate serves them. `place->dir` outlives the conf;

@@ -28,7 +28,7 @@ struct planner {
 
 static bool is_read(const struct gw_point_conf *point)
 {
-    return point->access != GW_ACCESS_W;
+    return point->access != GW_ACCESS_W && !point->traits.is_heard;
 }
 
 /* ---- groups ---------------------------------------------------------------------------------------- */

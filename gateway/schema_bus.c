@@ -22,10 +22,21 @@
         .max = 7 * D, .def = "1s", .help = "How often a point is read.", .example = "500ms"        \
     }
 
-const struct gw_key gw_point_default_keys[] = {INTERVAL, {.name = NULL}};
+#define STALE_AFTER                                                                                \
+    {                                                                                              \
+        .name = "stale_after", .type = GW_KEY_DURATION, .offset = SET(stale_after_us),             \
+        .max = 7 * D, .def = "30s",                                                                \
+        .help =                                                                                    \
+            "A point that its instrument sends unasked is bad (stale) after this long without "    \
+            "it; 0s: never.",                                                                      \
+        .example = "5s"                                                                            \
+    }
+
+const struct gw_key gw_point_default_keys[] = {INTERVAL, STALE_AFTER, {.name = NULL}};
 
 const struct gw_key gw_default_keys[] = {
     INTERVAL,
+    STALE_AFTER,
     {.name = "timeout",
      .type = GW_KEY_DURATION,
      .offset = SET(timeout_us),

@@ -20,6 +20,7 @@ static void the_table_is_complete(void **state)
 
     assert_null(gw_driver_fault(world->driver, sentence, sizeof sentence));
     assert_int_equal(world->driver->write != NULL, world->peer->written != NULL);
+    assert_int_equal(world->driver->listen != NULL, world->peer->say != NULL);
 }
 
 static void closing_what_was_never_opened_does_nothing(void **state)
@@ -93,7 +94,7 @@ static size_t choose_points(struct contract_world *world, uint64_t bits, uint16_
     size_t n = 0;
 
     for (uint16_t i = 0; i < contract_device(world, 0)->n_points; i++)
-        if (bits >> i % 64 & 1)
+        if (bits >> i % 64 & 1 && !world->conf->devices[0].points[i].traits.is_heard)
             ret_points[n++] = i;
     return n;
 }
@@ -294,6 +295,8 @@ static void whatever_happens_no_value_is_wrong(void **state)
                           CONTRACT_TIMEOUT_US / 4 * (int64_t)(1 + (random >> 50) % 11));
         size_t device = random >> 60 & 1;
         uint16_t point = (uint16_t)((random >> 32) % contract_device(world, device)->n_points);
+        if (world->conf->devices[device].points[point].traits.is_heard)
+            point = 0;
         enum gw_err err = contract_read(world, device, point, CONTRACT_TIMEOUT_US);
         n_good += err == GW_OK;
         if (err == GW_E_BUSY)
@@ -304,6 +307,103 @@ static void whatever_happens_no_value_is_wrong(void **state)
         }
     }
     assert_true(n_good > 10);
+}
+
+/* ---- listening ---- */
+
+static void what_is_said_unasked_is_heard(void **state)
+{
+    struct contract_world *world = *state;
+
+    contract_open(world);
+    for (int i = 0; i < 20; i++) {
+        world->peer->say(world->peer_ctx, CONTRACT_WHOLE);
+        contract_listen_until_good(world);
+    }
+    assert_int_equal(world->n_heard, 20);
+}
+
+static void silence_is_heard_until_the_deadline(void **state)
+{
+    struct contract_world *world = *state;
+
+    contract_open(world);
+    int64_t begin_us = contract_now_us();
+    assert_int_equal(contract_listen(world, CONTRACT_TIMEOUT_US), GW_E_TIMEOUT);
+    int64_t took_us = contract_now_us() - begin_us;
+    assert_true(took_us >= CONTRACT_TIMEOUT_US && took_us < CONTRACT_TIMEOUT_US + SLACK_US);
+    assert_int_equal(contract_listen(world, -CONTRACT_TIMEOUT_US), GW_E_TIMEOUT); /* only looks */
+    assert_int_equal(world->n_heard, 0);
+}
+
+static void a_broken_message_is_no_reading_and_the_next_one_is_heard(void **state)
+{
+    static const enum contract_behaviour broken[] = {CONTRACT_GARBAGE, CONTRACT_TRUNCATED,
+                                                     CONTRACT_OVERLONG};
+    struct contract_world *world = *state;
+
+    contract_open(world);
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        if (!contract_can(world, broken[i]))
+            continue;
+        size_t n_before = world->n_heard;
+        world->peer->say(world->peer_ctx, (int)broken[i]);
+        /* What is left of the broken one may take the one behind it away, never more. */
+        for (int k = 0; k < 2; k++)
+            world->peer->say(world->peer_ctx, CONTRACT_WHOLE);
+        contract_listen_until_good(world);
+        while (contract_listen(world, CONTRACT_TIMEOUT_US) != GW_E_TIMEOUT)
+            ;
+        assert_in_range(world->n_heard - n_before, 1, 2);
+    }
+}
+
+static void what_is_said_between_polls_is_heard_and_no_poll_is_wrong(void **state)
+{
+    struct contract_world *world = *state;
+
+    contract_open(world);
+    for (int i = 0; i < 10; i++) {
+        world->peer->say(world->peer_ctx, CONTRACT_WHOLE);
+        contract_read_until_good(world, 0, 0);
+        world->peer->say(world->peer_ctx, CONTRACT_WHOLE);
+        contract_read_until_good(world, 1, 0);
+    }
+    while (world->n_heard < 20)
+        contract_listen_until_good(world);
+}
+
+static void a_link_that_drops_in_a_message_is_told_and_opened_again(void **state)
+{
+    struct contract_world *world = *state;
+    enum gw_err err;
+
+    contract_open(world);
+    world->peer->say(world->peer_ctx, CONTRACT_DROP);
+    do
+        err = contract_listen(world, CONTRACT_PATIENCE_US);
+    while (err == GW_OK || err == GW_E_PROTO);
+    assert_int_equal(err, GW_E_LINK);
+    assert_int_equal(world->n_heard, 0);
+    world->driver->close(world->bus);
+    contract_open(world);
+    world->peer->say(world->peer_ctx, CONTRACT_WHOLE);
+    contract_listen_until_good(world);
+}
+
+static void listening_ends_when_the_core_wants_its_thread_back(void **state)
+{
+    struct contract_world *world = *state;
+
+    contract_open(world);
+    world->host.listen_fd = eventfd(1, EFD_CLOEXEC);
+    int64_t begin_us = contract_now_us();
+    enum gw_err err = contract_listen(world, 2 * CONTRACT_PATIENCE_US);
+    int64_t took_us = contract_now_us() - begin_us;
+    close(world->host.listen_fd);
+    world->host.listen_fd = -1;
+    assert_int_equal(err, GW_E_CLOSED);
+    assert_true(took_us < CONTRACT_PATIENCE_US);
 }
 
 /* ---- writing ---- */
@@ -373,13 +473,13 @@ static void a_value_that_does_not_fit_is_never_sent(void **state)
     assert_int_equal(world->peer->written(world->peer_ctx, &value), 0);
 }
 
-enum { NEEDS_WRITE = 1u << CONTRACT_N_BEHAVIOURS };
+enum { NEEDS_WRITE = 1u << CONTRACT_N_BEHAVIOURS, NEEDS_SAY = 2u << CONTRACT_N_BEHAVIOURS };
 
 static const struct {
     const char *name;
     CMUnitTestFunction run;
     CMFixtureFunction set_up;
-    unsigned needs; /* abilities of the peer, NEEDS_WRITE */
+    unsigned needs; /* abilities of the peer, NEEDS_WRITE, NEEDS_SAY */
 } cases[] = {
 #define CASE(test, needs)                                                                          \
     {                                                                                              \
@@ -404,6 +504,12 @@ static const struct {
     CASE(a_late_answer_is_not_taken_for_the_next, CAN(LATE)),
     CASE(a_refusal_is_of_its_request_alone, CAN(REFUSE)),
     CASE(whatever_happens_no_value_is_wrong, 0),
+    CASE(what_is_said_unasked_is_heard, NEEDS_SAY),
+    CASE(silence_is_heard_until_the_deadline, NEEDS_SAY),
+    CASE(a_broken_message_is_no_reading_and_the_next_one_is_heard, NEEDS_SAY),
+    CASE(what_is_said_between_polls_is_heard_and_no_poll_is_wrong, NEEDS_SAY),
+    CASE(a_link_that_drops_in_a_message_is_told_and_opened_again, NEEDS_SAY | CAN(DROP)),
+    CASE(listening_ends_when_the_core_wants_its_thread_back, NEEDS_SAY),
     CASE(a_confirmed_write_has_reached_the_instrument, NEEDS_WRITE),
     CASE(a_refused_write_is_told, NEEDS_WRITE),
     CASE(a_write_that_nobody_confirms_is_not_repeated, NEEDS_WRITE | CAN(SILENCE)),
@@ -412,7 +518,8 @@ static const struct {
 
 static size_t choose_cases(const struct contract_peer *peer, struct CMUnitTest *tests)
 {
-    unsigned abilities = (peer->next ? peer->abilities : 0) | (peer->written ? NEEDS_WRITE : 0);
+    unsigned abilities = (peer->next ? peer->abilities : 0) | (peer->written ? NEEDS_WRITE : 0) |
+                         (peer->say ? NEEDS_SAY : 0);
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

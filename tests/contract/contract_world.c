@@ -111,7 +111,8 @@ static int set_up(void **state, bool is_reachable)
     load_config(world, is_reachable);
     world->conf = &world->config->buses[0];
     world->driver = world->conf->driver;
-    world->host = (struct gw_host){.now_us = host_now_us, .debug = host_debug, .wake_fd = -1};
+    world->host = (struct gw_host){
+        .now_us = host_now_us, .debug = host_debug, .wake_fd = -1, .listen_fd = -1};
     assert_int_equal(gw_driver_bus_new(world->conf, &world->host, &world->bus), GW_OK);
     assert_int_equal(gw_plan_init(&world->plan, CONTRACT_MEMBERS), GW_OK);
     return 0;
@@ -268,6 +269,34 @@ void contract_read_until_good(struct contract_world *world, size_t device, uint1
             contract_wait_us(world->outcome.hold_us);
     } while (err == GW_E_BUSY && contract_now_us() < give_up_us);
     assert_int_equal(err, GW_OK);
+}
+
+static void heard(void *ctx, struct gw_device *device, uint16_t point,
+                  const struct gw_result *result, int64_t acquired_us)
+{
+    struct contract_world *world = ctx;
+
+    assert_ptr_equal(device, contract_device(world, device->index));
+    assert_true(point < device->n_points);
+    assert_true(world->conf->devices[device->index].points[point].traits.is_heard);
+    assert_in_range(acquired_us, 1, contract_now_us());
+    compare(world, device->index, point, result);
+    world->n_heard += !result->err && !result->is_partial;
+}
+
+enum gw_err contract_listen(struct contract_world *world, int64_t timeout_us)
+{
+    return world->driver->listen(world->bus, contract_now_us() + timeout_us, heard, world);
+}
+
+void contract_listen_until_good(struct contract_world *world)
+{
+    int64_t give_up_us = contract_now_us() + CONTRACT_PATIENCE_US;
+    size_t n_before = world->n_heard;
+
+    while (world->n_heard == n_before && contract_now_us() < give_up_us)
+        assert_int_not_equal(contract_listen(world, CONTRACT_PATIENCE_US), GW_E_LINK);
+    assert_int_not_equal(world->n_heard, n_before);
 }
 
 static bool is_one_request(struct contract_world *world, uint16_t a, uint16_t b)

@@ -35,6 +35,7 @@ struct contract_world {
     struct gw_outcome outcome;
     struct gw_result results[CONTRACT_MEMBERS];
     size_t n_fds;
+    size_t n_heard; /* results that listen has brought */
 };
 
 /* cmocka fixtures; *state is the peer at first, the world then. */
@@ -61,6 +62,11 @@ void contract_read_until_good(struct contract_world *world, size_t device, uint1
 /* Runs one request of world->plan and compares its results. */
 enum gw_err contract_execute(struct contract_world *world, size_t device,
                              const struct gw_request *request, int64_t timeout_us);
+
+/* Listens once; fails the test when what is heard and called good is not what the peer shows. */
+enum gw_err contract_listen(struct contract_world *world, int64_t timeout_us);
+/* The same until something good is heard, with patience. */
+void contract_listen_until_good(struct contract_world *world);
 
 /* Two points of the first device that a plan never puts into one request. */
 void contract_two_apart(struct contract_world *world, uint16_t *ret_a, uint16_t *ret_b);
