@@ -1,4 +1,4 @@
-/* schema_tables: tables of schema_bus.c that schema.c and the walkers use. Part of schema. */
+/* schema_tables: tables of schema_*.c that schema.c and the walkers use. Part of schema. */
 #ifndef GW_SCHEMA_TABLES_H
 #define GW_SCHEMA_TABLES_H
 
@@ -15,8 +15,9 @@ extern const struct gw_key
     gw_publish_keys[]; /* of publish: everywhere, and flat at a point; struct gw_settings */
 extern const struct gw_key gw_publish_per_keys[];  /* per: not at a point; struct gw_settings */
 extern const struct gw_section gw_publish_section; /* with per */
-extern const struct gw_key gw_write_keys[];        /* of write: everywhere; struct gw_settings */
-extern const struct gw_key gw_write_point_keys[];  /* of write: at a point; struct gw_write_draft */
+extern const struct gw_section gw_publish_point_section;
+extern const struct gw_key gw_write_keys[];       /* of write: everywhere; struct gw_settings */
+extern const struct gw_key gw_write_point_keys[]; /* of write: at a point; struct gw_write_draft */
 extern const struct gw_section gw_commands_section, gw_write_section, gw_write_point_section;
 extern const struct gw_section gw_bus_section, gw_device_section, gw_point_section;
 
