@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gateway/log.h"
+#include "gateway/mqtt_message.h"
 #include "gateway/topic_fault.h"
 
 enum {
@@ -90,6 +91,8 @@ static uint64_t packet_size(const struct gw_delivery *delivery, const struct gw_
 
     rest += message->qos > 0 ? 2 : 0;
     rest += delivery->conf->version == GW_MQTT_5 ? 1 : 0;
+    if (delivery->conf->version == GW_MQTT_5 && message->correlation_len > 0)
+        rest += 4 + message->correlation_len; /* one more byte of property length, id, length */
     const uint64_t length_bytes = rest < 128 ? 1 : rest < 16384 ? 2 : rest < 2097152 ? 3 : 4;
     return 1 + length_bytes + rest;
 }
@@ -206,6 +209,11 @@ static enum gw_err send_one(struct gw_delivery *delivery, struct gw_message *mes
     return GW_OK;
 }
 
+static bool is_too_old(const struct gw_delivery *delivery, const struct gw_message *message)
+{
+    return message->expires_wall_ms > 0 && gw_wall_ms(delivery->clock) > message->expires_wall_ms;
+}
+
 /* Gets the next message that can be sent at all into `pending`. */
 static bool fetch(struct gw_delivery *delivery)
 {
@@ -216,6 +224,10 @@ static bool fetch(struct gw_delivery *delivery)
         if (outbox->ops->next(outbox, &delivery->pending) != GW_OK) {
             delivery->has_more = false;
             break;
+        }
+        if (is_too_old(delivery, &delivery->pending)) {
+            outbox->ops->ack(outbox, delivery->pending.seq);
+            continue;
         }
         const char *fault = fault_of(delivery, &delivery->pending, text, sizeof text);
         if (fault)
@@ -373,4 +385,16 @@ bool gw_delivery_is_idle(const struct gw_delivery *delivery)
 {
     return !delivery->has_more && !delivery->has_pending && !delivery->is_held &&
            gw_window_count(&delivery->window) == 0;
+}
+
+/* Told at every connection: nobody sees otherwise why commands do not arrive. */
+void gw_delivery_tell_subscribed(const struct gw_mqtt_conf *conf, const struct gw_mqtt_event *event)
+{
+    const struct gw_mqtt_subscription *subscription = conf->subscription;
+
+    if (event->n_refused > 0 && subscription && event->slot < subscription->n_topics)
+        gw_log(GW_LOG_ERROR, "mqtt",
+               "the broker refuses %u subscription%s, %s first (%s): no commands from there",
+               event->n_refused, event->n_refused == 1 ? "" : "s",
+               subscription->topics[event->slot], gw_mqtt_code_text(event->code));
 }

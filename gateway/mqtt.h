@@ -46,6 +46,7 @@ enum gw_mqtt_event_kind {
     GW_MQTT_REFUSED, /* slot, code: the broker acknowledged with a reason >= 0x80 (MQTT 5 only) */
     GW_MQTT_UNDELIVERED,  /* slot: given up by the library, mostly since the connection broke */
     GW_MQTT_DISCONNECTED, /* the disconnect asked for is done */
+    GW_MQTT_SUBSCRIBED,   /* n_refused topics with code, the first of them topics[slot] */
     GW_MQTT_OVERRUN,      /* events were lost: nothing is known of the messages under way */
 };
 
@@ -59,7 +60,7 @@ struct gw_mqtt_limits {
 
 struct gw_mqtt_event {
     uint8_t kind, why, code; /* code: CONNACK return code (3.1.1) or MQTT 5 reason code */
-    uint16_t slot;
+    uint16_t slot, n_refused;
     struct gw_mqtt_limits limits;
 };
 
@@ -78,6 +79,10 @@ void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server);
  * Errors: GW_E_FULL and GW_E_NOMEM, not now; GW_E_LINK, not connected; GW_E_REFUSED, this message never. */
 GW_MUST_CHECK enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
                                        uint16_t slot);
+
+/* Asks for the topics of conf->subscription, all of them. SUBSCRIBED tells what the broker refuses.
+ * Errors: GW_E_LINK, not connected. */
+GW_MUST_CHECK enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt);
 
 /* Ends the connection politely, so that the broker does not publish the last will. */
 void gw_mqtt_disconnect(struct gw_mqtt *mqtt);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/log.h"
 #include "gateway/queue.h"
 
 enum {
@@ -25,6 +26,8 @@ struct gw_inbox {
     struct gw_queue *queue;
     uint16_t connection; /* modulo CONNECTIONS; written under the lock */
     bool is_overrun;     /* under the lock */
+    struct gw_queue *messages;
+    bool is_message_lost; /* told; under the lock */
     char note[NOTE_BYTES];
     char note_out[NOTE_BYTES];
 };
@@ -106,6 +109,28 @@ void gw_inbox_post(void *context, struct gw_mqtt_event event)
         gw_queue_push(inbox->queue, &item) != GW_OK)
         inbox->is_overrun = true;
     pthread_mutex_unlock(&inboxes_lock);
+}
+
+void gw_inbox_set_messages(struct gw_inbox *inbox, struct gw_queue *messages)
+{
+    inbox->messages = messages;
+}
+
+void gw_inbox_deliver(void *context, const struct gw_mqtt_message *message)
+{
+    bool is_new_loss = false;
+
+    pthread_mutex_lock(&inboxes_lock);
+    struct gw_inbox *inbox = inbox_of(context);
+    if (inbox && inbox->messages) {
+        const bool is_lost = gw_queue_push(inbox->messages, message) != GW_OK;
+
+        is_new_loss = is_lost && !inbox->is_message_lost;
+        inbox->is_message_lost = is_lost;
+    }
+    pthread_mutex_unlock(&inboxes_lock);
+    if (is_new_loss)
+        gw_log(GW_LOG_WARN, "mqtt", "more commands come in than can be looked at, dropping them");
 }
 
 void gw_inbox_note(void *context, const char *text, size_t len)

@@ -5,6 +5,7 @@
 #define GW_MQTT_INBOX_H
 
 #include "gateway/mqtt.h"
+#include "gateway/mqtt_message.h"
 
 struct gw_inbox;
 
@@ -18,6 +19,11 @@ uint16_t gw_inbox_slot(const void *context);
 
 /* Adds an event. When the inbox is full it is lost, and the next take tells GW_MQTT_OVERRUN. Thread: any. */
 void gw_inbox_post(void *context, struct gw_mqtt_event event);
+
+/* Where messages from the broker go; NULL: nowhere. */
+void gw_inbox_set_messages(struct gw_inbox *inbox, struct gw_queue *messages);
+/* Hands a message over; when the queue is full it is lost, and the log says so once. Thread: any. */
+void gw_inbox_deliver(void *context, const struct gw_mqtt_message *message);
 
 /* Keeps a text about the connection. The first one stays: later ones tell of the consequences. Thread: any. */
 void gw_inbox_note(void *context, const char *text, size_t len);

@@ -16,10 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <MQTTAsync.h>
-
 #include "gateway/mqtt_address.h"
 #include "gateway/mqtt_inbox.h"
+#include "gateway/mqtt_paho.h"
 #include "gateway/mqtt_tls.h"
 #include "gateway/readable.h"
 
@@ -163,15 +162,6 @@ static void on_disconnected_5(void *context, MQTTAsync_successData5 *data)
     post(context, GW_MQTT_DISCONNECTED);
 }
 
-/* Nothing is subscribed to; what comes nevertheless is dropped. 1, always: 0 would bring it again at once. */
-static int on_message(void *context, char *topic, int topic_len, MQTTAsync_message *message)
-{
-    (void)context, (void)topic_len;
-    MQTTAsync_freeMessage(&message);
-    MQTTAsync_free(topic);
-    return 1;
-}
-
 /* ---- new, free ---- */
 
 static bool is_v5(const struct gw_mqtt *mqtt)
@@ -205,6 +195,8 @@ enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mq
         free(mqtt);
         return GW_E_NOMEM;
     }
+    if (conf->subscription)
+        gw_inbox_set_messages(mqtt->inbox, conf->subscription->messages);
     const int rc = create_handle(mqtt, "tcp://127.0.0.1:1", &mqtt->handle); /* as a trial */
     if (rc != MQTTASYNC_SUCCESS) {
         mqtt->handle = NULL;
@@ -315,7 +307,7 @@ static void attempt(struct gw_mqtt *mqtt)
         mqtt->handle = NULL;
     else
         rc = MQTTAsync_setCallbacks(mqtt->handle, gw_inbox_context(mqtt->inbox, 0), on_lost,
-                                    on_message, NULL);
+                                    gw_paho_on_message, NULL);
     if (rc == MQTTASYNC_SUCCESS && is_v5(mqtt))
         rc = MQTTAsync_setDisconnected(mqtt->handle, gw_inbox_context(mqtt->inbox, 0),
                                        on_broker_disconnects);
@@ -465,13 +457,21 @@ enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
     if (is_v5(mqtt)) {
         answer.onSuccess5 = on_sent_5;
         answer.onFailure5 = on_not_sent_5;
+        gw_paho_add_properties(&answer.properties, message);
     } else {
         answer.onSuccess = on_sent;
         answer.onFailure = on_not_sent;
     }
-    return send_result(MQTTAsync_send(mqtt->handle, message->topic, (int)message->payload_len,
-                                      message->payload ? message->payload : "", message->qos,
-                                      message->retain, &answer));
+    const int rc = MQTTAsync_send(mqtt->handle, message->topic, (int)message->payload_len,
+                                  message->payload ? message->payload : "", message->qos,
+                                  message->retain, &answer);
+    MQTTProperties_free(&answer.properties);
+    return send_result(rc);
+}
+
+enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt)
+{
+    return gw_paho_subscribe(mqtt->handle, is_v5(mqtt), mqtt->inbox, mqtt->conf->subscription);
 }
 
 void gw_mqtt_disconnect(struct gw_mqtt *mqtt)

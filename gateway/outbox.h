@@ -11,7 +11,10 @@
 
 #include "gateway/err.h"
 
-enum { GW_TOPIC_MAX = 256 }; /* bytes, without the NUL */
+enum {
+    GW_TOPIC_MAX = 256,       /* bytes, without the NUL */
+    GW_CORRELATION_MAX = 128, /* bytes */
+};
 
 /* A message as it goes to the broker. Text and payload are borrowed for the call. */
 struct gw_message {
@@ -21,6 +24,9 @@ struct gw_message {
     int qos;
     bool retain;
     int64_t acquired_wall_ms;
+    int64_t expires_wall_ms; /* not sent after this time; 0: sent whenever it can be */
+    const void *correlation; /* MQTT 5 Correlation Data, at most GW_CORRELATION_MAX bytes */
+    size_t correlation_len;
     uint64_t seq; /* given by the outbox: grows by one for each message put, never goes back */
 };
 

@@ -28,13 +28,13 @@ struct block {
     size_t n_live;     /* messages in it, and one more while one is lent out */
 };
 
-/* A message in its block. Topic with its NUL and payload follow. */
+/* A message in its block. Topic with its NUL, payload and correlation follow. */
 struct record {
     struct block *block;
-    int64_t acquired_wall_ms;
+    int64_t acquired_wall_ms, expires_wall_ms;
     size_t payload_len;
     uint32_t topic_len;
-    uint8_t qos;
+    uint8_t qos, correlation_len;
     bool retain;
 };
 
@@ -189,10 +189,13 @@ static enum gw_err store(struct memory_outbox *self, const struct gw_message *me
 
     if (self->end_seq - self->first_seq == self->n_ring && !resize_ring(self, self->n_ring * 2))
         return GW_E_NOMEM;
-    record = new_record(self, sizeof *record + topic_len + 1 + message->payload_len);
+    record = new_record(self, sizeof *record + topic_len + 1 + message->payload_len +
+                                  message->correlation_len);
     if (!record)
         return GW_E_NOMEM;
     record->acquired_wall_ms = message->acquired_wall_ms;
+    record->expires_wall_ms = message->expires_wall_ms;
+    record->correlation_len = (uint8_t)message->correlation_len;
     record->payload_len = message->payload_len;
     record->topic_len = (uint32_t)topic_len;
     record->qos = (uint8_t)message->qos;
@@ -201,6 +204,9 @@ static enum gw_err store(struct memory_outbox *self, const struct gw_message *me
     memcpy(text, message->topic, topic_len + 1);
     if (message->payload_len > 0)
         memcpy(text + topic_len + 1, message->payload, message->payload_len);
+    if (message->correlation_len > 0)
+        memcpy(text + topic_len + 1 + message->payload_len, message->correlation,
+               message->correlation_len);
     *slot_of(self, self->end_seq++) = record;
     return GW_OK;
 }
@@ -210,8 +216,8 @@ static enum gw_err memory_put(struct gw_outbox *outbox, const struct gw_message 
     struct memory_outbox *self = self_of(outbox);
     size_t topic_len = strlen(message->topic);
     uint64_t n_bytes = bytes_of(topic_len, message->payload_len);
-    bool fits = topic_len <= UINT16_MAX && message->payload_len <= self->max_bytes &&
-                n_bytes <= self->max_bytes;
+    bool fits = message->correlation_len <= GW_CORRELATION_MAX && topic_len <= UINT16_MAX &&
+                message->payload_len <= self->max_bytes && n_bytes <= self->max_bytes;
     bool has_to_wake = false;
     enum gw_err err = GW_E_FULL;
 
@@ -256,6 +262,9 @@ static enum gw_err memory_next(struct gw_outbox *outbox, struct gw_message *ret_
             .qos = record->qos,
             .retain = record->retain,
             .acquired_wall_ms = record->acquired_wall_ms,
+            .expires_wall_ms = record->expires_wall_ms,
+            .correlation = text + record->topic_len + 1 + record->payload_len,
+            .correlation_len = record->correlation_len,
             .seq = self->next_seq,
         };
         self->lent = record->block;

@@ -272,6 +272,8 @@ static void connected(struct gw_session *session, const struct gw_mqtt_event *ev
     session->doubted_us = 0;
     session->n_connects++;
     gw_delivery_begin(&session->delivery, &event->limits);
+    if (gw_mqtt_subscribe(session->mqtt) != GW_OK)
+        session->doubted_us = now_us;
     gw_delivery_say(&session->delivery, "online");
 }
 
@@ -335,6 +337,9 @@ void gw_session_handle(struct gw_session *session, const struct gw_mqtt_event *e
     case GW_MQTT_UNDELIVERED:
         if (session->doubted_us == 0)
             session->doubted_us = gw_now_us(session->clock);
+        break;
+    case GW_MQTT_SUBSCRIBED:
+        gw_delivery_tell_subscribed(session->conf, event);
         break;
     case GW_MQTT_DISCONNECTED:
         if (session->state == DISCONNECTING)

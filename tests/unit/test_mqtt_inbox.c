@@ -224,6 +224,48 @@ static void numbers_resolve_to_themselves_and_ipv6_gets_brackets(void **state)
     assert_string_equal(addresses[0].text, "[2001:db8::1]");
 }
 
+static struct gw_queue *messages_of_three(struct gw_inbox *inbox)
+{
+    struct gw_queue *messages = gw_queue_new(sizeof(struct gw_mqtt_message), 3);
+
+    gw_inbox_set_messages(inbox, messages);
+    return messages;
+}
+
+static void a_message_reaches_whoever_waits_for_it_whatever_the_connection(void **state)
+{
+    struct gw_inbox *inbox = gw_inbox_new(8);
+    struct gw_queue *messages = messages_of_three(inbox);
+    static struct gw_mqtt_message in = {.payload_len = 2, .topic = "a/set", .payload = "40"}, out;
+    void *context = gw_inbox_context(inbox, 0);
+
+    (void)state;
+    gw_inbox_renew(inbox); /* it was acknowledged, and nobody would send it again */
+    gw_inbox_deliver(context, &in);
+
+    assert_int_equal(gw_queue_pop(messages, &out, 1), 1);
+    assert_memory_equal(&in, &out, sizeof in);
+    gw_inbox_free(inbox);
+    gw_queue_free(messages);
+}
+
+static void messages_beyond_what_may_wait_are_lost_and_the_rest_kept(void **state)
+{
+    struct gw_inbox *inbox = gw_inbox_new(8);
+    struct gw_queue *messages = messages_of_three(inbox);
+    static struct gw_mqtt_message in, out[8];
+
+    (void)state;
+    for (in.payload_len = 1; in.payload_len <= 5; in.payload_len++)
+        gw_inbox_deliver(gw_inbox_context(inbox, 0), &in);
+
+    assert_int_equal(gw_queue_pop(messages, out, 8), 3);
+    assert_int_equal(out[0].payload_len, 1);
+    assert_int_equal(out[2].payload_len, 3);
+    gw_inbox_free(inbox);
+    gw_queue_free(messages);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +275,8 @@ int main(void)
         cmocka_unit_test(events_and_texts_of_an_earlier_connection_are_forgotten),
         cmocka_unit_test(a_callback_after_the_end_finds_nothing),
         cmocka_unit_test(lost_events_are_told),
+        cmocka_unit_test(a_message_reaches_whoever_waits_for_it_whatever_the_connection),
+        cmocka_unit_test(messages_beyond_what_may_wait_are_lost_and_the_rest_kept),
         cmocka_unit_test(there_is_an_end_to_inboxes_and_room_again_after_it),
         cmocka_unit_test(the_text_of_a_server_is_taken_apart),
         cmocka_unit_test(numbers_resolve_to_themselves_and_ipv6_gets_brackets),

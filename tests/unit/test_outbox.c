@@ -77,7 +77,10 @@ static void a_message_comes_out_as_it_was_put(void **state)
                                   .payload_len = sizeof binary,
                                   .qos = 2,
                                   .retain = true,
-                                  .acquired_wall_ms = 1764000000123};
+                                  .acquired_wall_ms = 1764000000123,
+                                  .expires_wall_ms = 1764000000456,
+                                  .correlation = "c\0d",
+                                  .correlation_len = 3};
     struct gw_message out;
 
     (void)state;
@@ -90,6 +93,9 @@ static void a_message_comes_out_as_it_was_put(void **state)
     assert_int_equal(out.qos, 2);
     assert_true(out.retain);
     assert_int_equal(out.acquired_wall_ms, 1764000000123);
+    assert_int_equal(out.expires_wall_ms, 1764000000456);
+    assert_int_equal(out.correlation_len, 3);
+    assert_memory_equal(out.correlation, "c\0d", 3);
     gw_outbox_free(outbox);
 }
 

@@ -1,6 +1,7 @@
 /* The publisher's session and delivery, stepped by hand with a fake client behind mqtt.h and a fake clock. */
 #include "tests/unit/publisher_rig.h"
 
+#include "gateway/mqtt_message.h"
 #include "gateway/session.h"
 #include "gateway/topic_fault.h"
 
@@ -17,7 +18,8 @@ struct sent {
 
 struct gw_mqtt {
     char server[64]; /* of the last connect */
-    int n_connects, n_drops, n_disconnects;
+    int n_connects, n_drops, n_disconnects, n_subscribes;
+    size_t n_sent_before_subscribe;
     struct sent sent[SENT_MAX];
     size_t n_sent;
     enum gw_err send_result;
@@ -39,6 +41,13 @@ enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
     snprintf(sent->topic, sizeof sent->topic, "%s", message->topic);
     snprintf(sent->payload, sizeof sent->payload, "%.*s", (int)message->payload_len,
              (const char *)message->payload);
+    return GW_OK;
+}
+
+enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt)
+{
+    mqtt->n_subscribes++;
+    mqtt->n_sent_before_subscribe = mqtt->n_sent;
     return GW_OK;
 }
 
@@ -442,6 +451,57 @@ static void online_is_sent_before_any_message(void **state)
     assert_true(world->mqtt.sent[0].retain);
     assert_string_equal(world->mqtt.sent[1].payload, "0");
     assert_string_equal(world->mqtt.sent[3].payload, "2");
+}
+
+static void topics_are_subscribed_at_every_connection_before_anything_is_sent(void **state)
+{
+    struct world *world = *state;
+
+    add(world, 1);
+    begin(world);
+    come_up(world);
+    assert_int_equal(world->mqtt.n_subscribes, 1);
+    assert_int_equal(world->mqtt.n_sent_before_subscribe, 0);
+    const size_t n_sent = world->mqtt.n_sent;
+    lose(world, 0);
+    wait_for_attempt(world);
+    come_up(world);
+
+    assert_int_equal(world->mqtt.n_subscribes, 2);
+    assert_int_equal(world->mqtt.n_sent_before_subscribe, n_sent);
+}
+
+static void a_refused_subscription_is_told_with_its_topic(void **state)
+{
+    static const char *const topics[] = {"a/set", "b/set", "c/set"};
+    const struct gw_mqtt_subscription subscription = {topics, 3, NULL};
+    struct world *world = *state;
+
+    world->conf.subscription = &subscription;
+    begin(world);
+    come_up(world);
+    handle(world, (struct gw_mqtt_event){
+                      .kind = GW_MQTT_SUBSCRIBED, .code = 0x87, .slot = 1, .n_refused = 2});
+
+    assert_int_equal(log_count("refuses 2 subscriptions, b/set first"), 1);
+}
+
+static void a_message_that_has_expired_is_not_sent(void **state)
+{
+    struct world *world = *state;
+    struct gw_message message = {.topic = "t", .payload = "old", .payload_len = 3, .qos = 1};
+
+    message.expires_wall_ms = world_wall_ms(world) - 1;
+    assert_int_equal(list_put(&world->list->outbox, &message), GW_OK);
+    message.payload = "new";
+    message.expires_wall_ms = world_wall_ms(world);
+    assert_int_equal(list_put(&world->list->outbox, &message), GW_OK);
+    begin(world);
+    connect_and_prove(world);
+
+    assert_string_equal(last_sent(world)->payload, "new");
+    assert_int_equal(world->mqtt.n_sent, 2); /* online and this one */
+    assert_int_equal(list_acked(world->list), 1);
 }
 
 static void no_more_than_max_inflight_are_under_way(void **state)
@@ -942,6 +1002,9 @@ int main(void)
         WORLD_TEST(a_reason_is_told_once_until_it_changes_or_was_cured),
         WORLD_TEST(every_reason_has_its_own_sentence),
         WORLD_TEST(online_is_sent_before_any_message),
+        WORLD_TEST(topics_are_subscribed_at_every_connection_before_anything_is_sent),
+        WORLD_TEST(a_refused_subscription_is_told_with_its_topic),
+        WORLD_TEST(a_message_that_has_expired_is_not_sent),
         WORLD_TEST(no_more_than_max_inflight_are_under_way),
         WORLD_TEST(the_receive_maximum_of_the_broker_is_obeyed),
         WORLD_TEST(qos_and_retain_are_lowered_to_what_the_broker_can),
