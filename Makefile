@@ -41,7 +41,8 @@ core_src  := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
 drivers   := $(patsubst drivers/%/,%,$(sort $(dir $(wildcard drivers/*/*.c))))
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
 driver_obj = $(call obj,$(wildcard drivers/$(1)/*.c))
-plugins   := $(patsubst %,$(B)/drivers/%.so,$(drivers))
+# A folder without NAME.c holds parts of a driver that is not there yet.
+plugins   := $(foreach d,$(drivers),$(if $(wildcard drivers/$(d)/$(d).c),$(B)/drivers/$(d).so))
 unit      := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 contract  := $(patsubst %.c,$(B)/%,$(wildcard tests/contract/test_*.c))
 exe       := $(B)/field2mqtt

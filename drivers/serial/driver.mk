@@ -1,0 +1,1 @@
+LIBS_serial := $(call pkg,--libs libserialport)
