@@ -34,7 +34,7 @@ CPPFLAGS += -I. -I$(B)/include -D_GNU_SOURCE -MMD -MP
 CFLAGS   += -std=c11 -g -fPIC -pthread -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR) $(CFLAGS_$(VARIANT))
 LDFLAGS  += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(VARIANT))) $(LDFLAGS_$(VARIANT))
-LIBS     := $(call pkg,--libs yaml-0.1 jansson) -lpaho-mqtt3as -lssl -lcrypto -lm -ldl
+LIBS     := $(call pkg,--libs yaml-0.1 jansson libsystemd) -lpaho-mqtt3as -lssl -lcrypto -lm -ldl
 TESTLIBS := $(call pkg,--libs cmocka)
 
 core_src  := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
@@ -147,6 +147,8 @@ format-check:
 # The program finds its plug-ins and templates relative to itself. Without VARIANT it is the release build.
 to     := $(DESTDIR)$(PREFIX)
 manual := $(to)/share/doc/field2mqtt
+version := $(shell sed -n 's/^\#define GW_VERSION "\(.*\)"/\1/p' gateway/cmd.h)
+udev_to := $(to)/lib/udev
 install:
 	@$(MAKE) --no-print-directory VARIANT=$(if $(filter file,$(origin VARIANT)),release,$(VARIANT)) install-files
 install-files: all
@@ -155,7 +157,21 @@ install-files: all
 	install -m 755 $(exe) $(to)/bin
 	install -m 644 $(plugins) $(to)/lib/field2mqtt
 	install -m 644 $(header) $(to)/include/field2mqtt
+	install -d $(to)/lib/pkgconfig
+	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'plugindir=$${prefix}/lib/field2mqtt' '' 'Name: field2mqtt' \
+	    'Description: header of field2mqtt driver plug-ins' 'Version: $(version)' 'Cflags: -I$${includedir}' >$(B)/field2mqtt.pc
+	install -m 644 $(B)/field2mqtt.pc $(to)/lib/pkgconfig
 	install -m 644 $(wildcard config/devices/*.yaml) $(to)/share/field2mqtt/devices
+	{ echo '# DELETE THIS LINE when the file says what your plant is: until then the service does not start.'; \
+	    cat config/field2mqtt.yaml; } >$(B)/config.yaml
+	install -m 644 $(B)/config.yaml $(to)/share/field2mqtt/config.yaml
+	install -d $(to)/lib/systemd/system $(to)/lib/sysusers.d $(to)/lib/tmpfiles.d $(udev_to)/rules.d
+	sed 's|/usr/bin/field2mqtt|$(PREFIX)/bin/field2mqtt|; s|/usr/share/|$(PREFIX)/share/|' systemd/field2mqtt.service \
+	    >$(B)/field2mqtt.service
+	install -m 644 $(B)/field2mqtt.service $(to)/lib/systemd/system
+	install -m 644 systemd/field2mqtt.sysusers $(to)/lib/sysusers.d/field2mqtt.conf
+	install -m 644 systemd/field2mqtt.tmpfiles $(to)/lib/tmpfiles.d/field2mqtt.conf
+	install -m 644 systemd/70-field2mqtt.rules $(udev_to)/rules.d
 	install -m 644 README.md $(manual)
 	install -m 644 $(wildcard docs/*.md) $(manual)/docs
 	install -m 644 $(wildcard config/*.yaml) $(manual)/config

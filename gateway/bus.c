@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/pulse.h"
+
 enum { STACK_BYTES = 256 * 1024 };
 
 struct gw_bus_thread {
@@ -17,6 +19,8 @@ struct gw_bus_thread {
     struct gw_bus_loop *loop; /* the thread's own */
     int wake_fd;              /* an eventfd: written once, to stop, and never read */
     atomic_bool is_stopping;
+    struct gw_pulse pulse;
+    int64_t longest_step_us;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t ended;  /* on the monotonic clock */
     bool has_ended;
@@ -42,8 +46,10 @@ static void *run(void *arg)
     struct gw_bus_thread *bus = arg;
 
     while (!atomic_load(&bus->is_stopping)) {
+        gw_pulse_work(&bus->pulse, gw_now_us(bus->loop->clock), bus->longest_step_us);
         int64_t wake_us = gw_bus_loop_step(bus->loop);
 
+        gw_pulse_wait(&bus->pulse, gw_now_us(bus->loop->clock), wake_us);
         pthread_mutex_lock(&bus->mutex);
         bus->stats = bus->loop->stats;
         pthread_mutex_unlock(&bus->mutex);
@@ -55,6 +61,16 @@ static void *run(void *arg)
     pthread_cond_signal(&bus->ended);
     pthread_mutex_unlock(&bus->mutex);
     return NULL;
+}
+
+static int64_t longest_timeout_us(const struct gw_bus_conf *conf)
+{
+    int64_t longest_us = 0;
+
+    for (size_t i = 0; i < conf->n_devices; i++)
+        if (conf->devices[i].timeout_us > longest_us)
+            longest_us = conf->devices[i].timeout_us;
+    return longest_us;
 }
 
 static enum gw_err start_thread(struct gw_bus_thread *bus)
@@ -108,6 +124,8 @@ enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbo
         err = gw_bus_loop_new(conf, outbox, clock, max_payload, bus->wake_fd, &bus->loop);
     if (err == GW_OK) {
         bus->stats = bus->loop->stats;
+        bus->longest_step_us = GW_PULSE_WORK_US + longest_timeout_us(conf);
+        gw_pulse_work(&bus->pulse, gw_now_us(clock), bus->longest_step_us);
         err = start_thread(bus);
     }
     if (err != GW_OK)
@@ -153,4 +171,9 @@ void gw_bus_stats(const struct gw_bus_thread *bus, struct gw_bus_stats *ret_stat
     pthread_mutex_lock(&shared->mutex);
     *ret_stats = shared->stats;
     pthread_mutex_unlock(&shared->mutex);
+}
+
+int64_t gw_bus_late_us(const struct gw_bus_thread *bus, int64_t now_us)
+{
+    return gw_pulse_late_us(&bus->pulse, now_us);
 }

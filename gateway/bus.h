@@ -36,5 +36,8 @@ void gw_bus_ask_stop(struct gw_bus_thread *bus);
 GW_MUST_CHECK enum gw_err gw_bus_join(struct gw_bus_thread *bus, int64_t deadline_us);
 /* Thread: any. */
 void gw_bus_stats(const struct gw_bus_thread *bus, struct gw_bus_stats *ret_stats);
+/* For how long the thread has been without a sign of life that it should have given; 0: it makes progress. A silent
+ * device is no reason, a driver that does not come back is. Thread: any. */
+int64_t gw_bus_late_us(const struct gw_bus_thread *bus, int64_t now_us);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "gateway/log.h"
 #include "gateway/mqtt.h"
+#include "gateway/pulse.h"
 #include "gateway/session.h"
 
 enum {
@@ -31,6 +32,7 @@ struct gw_publisher {
     const struct gw_clock *clock;
     int stop_fd;
     pthread_t thread;
+    struct gw_pulse pulse;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t ended;
     bool has_ended;
@@ -113,12 +115,14 @@ static void *run(void *arg)
     struct gw_publisher *publisher = arg;
 
     for (;;) {
+        gw_pulse_work(&publisher->pulse, gw_now_us(publisher->clock), GW_PULSE_WORK_US);
         const int64_t due_us = gw_session_step(publisher->session);
         const bool has_sent = copy_stats(publisher);
         if (gw_session_is_done(publisher->session))
             break;
         if (has_sent && !gw_session_is_urgent(publisher->session))
             linger(publisher);
+        gw_pulse_wait(&publisher->pulse, gw_now_us(publisher->clock), due_us);
         wait(publisher, due_us);
     }
     gw_mqtt_free(publisher->mqtt);
@@ -183,6 +187,7 @@ enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf, struct gw_outbox
         gw_log(GW_LOG_ERROR, "mqtt", "the client id \"%s\" cannot be used", conf->client_id);
     if (err == GW_OK)
         publisher->session = gw_session_new(conf, publisher->mqtt, outbox, clock);
+    gw_pulse_work(&publisher->pulse, gw_now_us(clock), GW_PULSE_WORK_US);
     if (!publisher->session || publisher->stop_fd < 0 || start_thread(publisher) != 0) {
         free_publisher(publisher);
         return err == GW_OK ? GW_E_NOMEM : err;
@@ -233,4 +238,9 @@ void gw_publisher_stats(struct gw_publisher *publisher, struct gw_publisher_stat
     pthread_mutex_lock(&publisher->lock);
     *ret_stats = publisher->stats;
     pthread_mutex_unlock(&publisher->lock);
+}
+
+int64_t gw_publisher_late_us(const struct gw_publisher *publisher, int64_t now_us)
+{
+    return gw_pulse_late_us(&publisher->pulse, now_us);
 }

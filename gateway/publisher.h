@@ -30,5 +30,7 @@ GW_MUST_CHECK enum gw_err gw_publisher_stop(struct gw_publisher *publisher, int6
                                             int64_t deadline_us);
 void gw_publisher_stats(struct gw_publisher *publisher,
                         struct gw_publisher_stats *ret_stats); /* Thread: any. */
+/* For how long the thread has been without a sign of life that it should have given; 0: it makes progress. Thread: any. */
+int64_t gw_publisher_late_us(const struct gw_publisher *publisher, int64_t now_us);
 
 #endif

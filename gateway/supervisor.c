@@ -18,8 +18,10 @@
 #include "gateway/bus.h"
 #include "gateway/duration.h"
 #include "gateway/log.h"
+#include "gateway/notify.h"
 #include "gateway/outbox.h"
 #include "gateway/publisher.h"
+#include "gateway/watchdog.h"
 
 #define SECOND_US ((int64_t)1000000)
 
@@ -36,7 +38,9 @@ struct supervisor {
     struct gw_outbox *outbox;
     struct gw_publisher *publisher;
     struct gw_bus_thread **buses; /* NULL entries: ended */
+    bool *is_bus_late, is_publisher_late;
     size_t n_buses;
+    struct gw_watchdog watchdog;
     int signal_fd;
 
     uint64_t n_dropped_seen, n_dropped_before;
@@ -108,9 +112,10 @@ static enum gw_err start_all(struct supervisor *s)
     size_t max_payload = (size_t)config->mqtt.max_payload;
 
     s->buses = calloc(config->n_buses + 1, sizeof(struct gw_bus_thread *));
+    s->is_bus_late = calloc(config->n_buses + 1, sizeof *s->is_bus_late);
     s->outbox =
         gw_outbox_memory_new((uint64_t)config->buffer.max_bytes, config->buffer.drop_newest);
-    if (!s->buses || !s->outbox)
+    if (!s->buses || !s->is_bus_late || !s->outbox)
         return GW_E_NOMEM;
     enum gw_err err = gw_publisher_start(&config->mqtt, s->outbox, &gw_system_clock, &s->publisher);
     for (; err == GW_OK && s->n_buses < config->n_buses; s->n_buses++) {
@@ -149,16 +154,30 @@ static void look_at_drops(struct supervisor *s)
     }
 }
 
+static void look_at_threads(struct supervisor *s)
+{
+    int64_t now_us = gw_now_us(&gw_system_clock);
+
+    gw_watchdog_begin(&s->watchdog);
+    gw_watchdog_thread(&s->watchdog, "publisher", gw_publisher_late_us(s->publisher, now_us),
+                       &s->is_publisher_late);
+    for (size_t i = 0; i < s->n_buses; i++)
+        gw_watchdog_thread(&s->watchdog, s->config->buses[i].name,
+                           gw_bus_late_us(s->buses[i], now_us), &s->is_bus_late[i]);
+    gw_watchdog_end(&s->watchdog);
+}
+
 static int run_until_signal(struct supervisor *s)
 {
     while (true) {
-        int signo = wait_signal(s, LOOK_EVERY_MS);
+        int signo = wait_signal(s, gw_watchdog_every_ms(&s->watchdog, LOOK_EVERY_MS));
 
         if (signo == SIGTERM || signo == SIGINT)
             return signo;
         if (signo == SIGHUP)
             gw_log(GW_LOG_WARN, NULL, "reload is not supported yet: restart the service");
         look_at_drops(s);
+        look_at_threads(s);
     }
 }
 
@@ -217,17 +236,22 @@ enum gw_err gw_supervisor_run(const struct gw_config *config, const char *versio
     struct supervisor s = {.config = config, .signal_fd = -1};
     enum gw_err err = catch_signals(&s);
 
+    gw_watchdog_init(&s.watchdog);
     if (err == GW_OK) {
         tell_start(config, version);
         err = start_all(&s);
     }
-    if (err == GW_OK)
+    if (err == GW_OK) {
+        gw_notify_ready();
         gw_log(GW_LOG_INFO, NULL, "%s: stopping",
                run_until_signal(&s) == SIGTERM ? "SIGTERM" : "SIGINT");
+    }
+    gw_notify_stopping();
     if (!stop_all(&s))
         _exit(err == GW_OK ? EXIT_SUCCESS : EXIT_FAILURE);
     gw_outbox_free(s.outbox);
     free(s.buses);
+    free(s.is_bus_late);
     if (s.signal_fd >= 0)
         close(s.signal_fd);
     return err;

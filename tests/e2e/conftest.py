@@ -31,6 +31,16 @@ COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "quick: also run against the builds with sanitizers")
+    config.addinivalue_line("markers", "slow: takes minutes; runs with FIELD2MQTT_SLOW=1 only")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves the slow tests out, unless they are asked for: then they are all that runs."""
+    wanted = bool(os.environ.get("FIELD2MQTT_SLOW"))
+    others = [item for item in items if bool(item.get_closest_marker("slow")) != wanted]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 def free_port():
@@ -218,8 +228,8 @@ class Subscriber:
 class Gateway(Process):
     """field2mqtt run with a configuration."""
 
-    def __init__(self, file, env=None, options=()):
-        super().__init__([PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT), env={**os.environ, **(env or {})})
+    def __init__(self, file, env=None, options=(), **kwargs):
+        super().__init__([PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT), env={**os.environ, **(env or {})}, **kwargs)
 
     def stop(self, deadline_s=10):
         """Asks it to end as systemd does; it has to end in order."""

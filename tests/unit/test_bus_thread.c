@@ -113,6 +113,49 @@ static void a_bus_that_hangs_in_its_driver_is_reported_and_freed_when_it_returns
     assert_int_equal(gw_bus_join(bus, in_20_s()), GW_OK);
 }
 
+static void a_bus_that_hangs_in_its_driver_is_late(void **state)
+{
+    struct gw_bus_thread *bus;
+
+    (void)state;
+    atomic_store(&may_return, false);
+    bus = start(hanging_execute);
+    wait_for_runs(1);
+    int64_t now_us = gw_now_us(&gw_system_clock);
+
+    int64_t late_now_us = gw_bus_late_us(bus, now_us),
+            late_soon_us = gw_bus_late_us(bus, now_us + 600 * S);
+
+    atomic_store(&may_return, true);
+    gw_bus_ask_stop(bus);
+    assert_int_equal(gw_bus_join(bus, in_20_s()), GW_OK);
+    assert_int_equal(late_now_us, 0);
+    assert_in_range(late_soon_us, 1 * S, 600 * S);
+}
+
+static void a_bus_that_waits_for_an_hour_is_not_late_before(void **state)
+{
+    struct gw_bus_thread *bus;
+
+    (void)state;
+    world.is_reachable = false;
+    world.conf.reopen_min_us = world.conf.reopen_max_us = 3600 * S; /* less up to a quarter */
+    bus = start(quick_execute);
+    int64_t end_us = in_20_s(), now_us;
+    do {
+        usleep(200);
+        now_us = gw_now_us(&gw_system_clock);
+    } while (gw_bus_late_us(bus, now_us + 2600 * S) > 0 && now_us < end_us);
+
+    int64_t late_us = gw_bus_late_us(bus, now_us + 2600 * S),
+            much_later_us = gw_bus_late_us(bus, now_us + 4000 * S);
+
+    gw_bus_ask_stop(bus);
+    assert_int_equal(gw_bus_join(bus, in_20_s()), GW_OK);
+    assert_int_equal(late_us, 0);
+    assert_in_range(much_later_us, 1, 4000 * S);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -120,6 +163,8 @@ int main(void)
         TEST(a_bus_polls_in_its_thread_until_asked_to_stop),
         TEST(a_bus_that_waits_for_its_link_stops_at_once),
         TEST(a_bus_that_hangs_in_its_driver_is_reported_and_freed_when_it_returns),
+        TEST(a_bus_that_hangs_in_its_driver_is_late),
+        TEST(a_bus_that_waits_for_an_hour_is_not_late_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
