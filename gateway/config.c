@@ -72,6 +72,14 @@ static void free_scratch(struct gw_loader *loader)
     gw_arena_free(&loader->memory.nodes);
 }
 
+void gw_config_own(struct gw_config *config, const struct gw_arena *memory)
+{
+    struct owner *owner = gw_alloc(1, sizeof *owner);
+
+    owner->arena = *memory;
+    config->owner = owner;
+}
+
 enum gw_err gw_config_load(const char *file, const struct gw_config_env *env,
                            struct gw_diags *diags, struct gw_config **ret_config)
 {
@@ -90,9 +98,7 @@ enum gw_err gw_config_load(const char *file, const struct gw_config_env *env,
         gw_arena_free(&loader.memory.texts);
         return GW_E_CONFIG;
     }
-    struct owner *owner = gw_alloc(1, sizeof *owner);
-    owner->arena = loader.memory.texts;
-    loader.config->owner = owner;
+    gw_config_own(loader.config, &loader.memory.texts);
     *ret_config = loader.config;
     return GW_OK;
 }

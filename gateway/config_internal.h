@@ -32,6 +32,9 @@ struct gw_loader {
     bool is_off; /* inside of something with enabled: false: what it lacks is no mistake */
 };
 
+/* Hands the memory of a configuration over to it; gw_config_free frees it. */
+void gw_config_own(struct gw_config *config, const struct gw_arena *memory);
+
 /* ---- layers: where a key may have been written ------------------------------------------------------ */
 
 enum gw_level { GW_LEVEL_POINT, GW_LEVEL_DEVICE, GW_LEVEL_BUS, GW_LEVEL_ROOT };

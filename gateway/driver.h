@@ -273,6 +273,12 @@ struct gw_driver {
     /* Plays all the devices of a bus at the (redirected) addresses until stop_fd is readable. Blocks. */
     enum gw_err (*simulate)(const struct gw_sim *sim, struct gw_driver_diag *diag);
 
+    /* Bytes as they are on an opened bus, for `field2mqtt capture`: sends n_send bytes (0: none), then waits until
+     * deadline_us for bytes and gives those that came. GW_E_TIMEOUT: none; GW_E_LINK; GW_E_CLOSED. Not mixed with the
+     * functions above. NULL: there are no bytes to show. */
+    enum gw_err (*raw)(struct gw_bus *bus, const uint8_t *send, size_t n_send, int64_t deadline_us,
+                       uint8_t *buf, size_t size, size_t *ret_len);
+
     /* Optional, NULL when the driver cannot: finds devices on an opened bus; asks a device for its name plate. */
     enum gw_err (*scan)(struct gw_bus *bus, int64_t deadline_us,
                         void (*found)(void *ctx, const char *yaml), void *ctx);
