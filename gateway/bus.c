@@ -6,11 +6,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gateway/pulse.h"
+#include "gateway/queue.h"
 
 enum { STACK_BYTES = 256 * 1024 };
 
@@ -18,6 +20,7 @@ struct gw_bus_thread {
     pthread_t thread;
     struct gw_bus_loop *loop; /* the thread's own */
     int wake_fd;              /* an eventfd: written once, to stop, and never read */
+    int any_fd;               /* readable when wake_fd is, or there are orders; -1 without orders */
     atomic_bool is_stopping;
     struct gw_pulse pulse;
     int64_t longest_step_us;
@@ -30,7 +33,7 @@ struct gw_bus_thread {
 static void wait_until(const struct gw_bus_thread *bus, int64_t wake_us)
 {
     int64_t left_us = wake_us - gw_now_us(bus->loop->clock);
-    struct pollfd wake = {.fd = bus->wake_fd, .events = POLLIN};
+    struct pollfd wake = {.fd = bus->any_fd >= 0 ? bus->any_fd : bus->wake_fd, .events = POLLIN};
 
     if (left_us <= 0)
         return;
@@ -55,6 +58,7 @@ static void *run(void *arg)
         pthread_mutex_unlock(&bus->mutex);
         wait_until(bus, wake_us);
     }
+    gw_bus_commands_abort(bus->loop);
     gw_bus_loop_close(bus->loop);
     pthread_mutex_lock(&bus->mutex);
     bus->has_ended = true;
@@ -99,14 +103,34 @@ static void free_bus(struct gw_bus_thread *bus)
     gw_bus_loop_free(bus->loop);
     if (bus->wake_fd >= 0)
         close(bus->wake_fd);
+    if (bus->any_fd >= 0)
+        close(bus->any_fd);
     pthread_cond_destroy(&bus->ended);
     pthread_mutex_destroy(&bus->mutex);
     free(bus);
 }
 
+static bool watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* One descriptor for both, since a driver that listens can watch one only. */
+static enum gw_err watch_orders(struct gw_bus_thread *bus, const struct gw_bus_orders *orders)
+{
+    bus->any_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (bus->any_fd < 0 || !watch(bus->any_fd, bus->wake_fd) ||
+        !watch(bus->any_fd, gw_queue_fd(orders->orders)))
+        return GW_E_NOMEM;
+    bus->loop->host.listen_fd = bus->any_fd;
+    return GW_OK;
+}
+
 enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbox,
                          const struct gw_clock *clock, size_t max_payload,
-                         struct gw_bus_thread **ret_bus)
+                         const struct gw_bus_orders *orders, struct gw_bus_thread **ret_bus)
 {
     struct gw_bus_thread *bus = calloc(1, sizeof *bus);
     pthread_condattr_t attr;
@@ -119,9 +143,14 @@ enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbo
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&bus->ended, &attr);
     pthread_condattr_destroy(&attr);
+    bus->any_fd = -1;
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (bus->wake_fd >= 0)
         err = gw_bus_loop_new(conf, outbox, clock, max_payload, bus->wake_fd, &bus->loop);
+    if (err == GW_OK)
+        err = gw_bus_commands_init(bus->loop, orders);
+    if (err == GW_OK && orders)
+        err = watch_orders(bus, orders);
     if (err == GW_OK) {
         bus->stats = bus->loop->stats;
         bus->longest_step_us = GW_PULSE_WORK_US + longest_timeout_us(conf);

@@ -11,6 +11,7 @@
 #include "gateway/outbox.h"
 
 struct gw_bus_thread;
+struct gw_bus_orders;
 
 struct gw_bus_stats {
     uint64_t n_requests, n_timeouts, n_proto_errors, n_refused, n_busy, n_link_errors, n_opens;
@@ -23,11 +24,13 @@ struct gw_bus_stats {
     bool is_open;
 };
 
-/* Makes the bus and starts its thread; payloads larger than max_payload bytes are left out.
+/* Makes the bus and starts its thread; payloads larger than max_payload bytes are left out. orders may be NULL: the
+ * bus only reads.
  * Errors: GW_E_NOMEM; what gw_driver_bus_new says (a device of too many points, a driver's prepare).
- * Owns:   conf, outbox and clock are borrowed until gw_bus_join has returned GW_OK. */
+ * Owns:   conf, outbox, clock and orders are borrowed until gw_bus_join has returned GW_OK. */
 GW_MUST_CHECK enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbox,
                                        const struct gw_clock *clock, size_t max_payload,
+                                       const struct gw_bus_orders *orders,
                                        struct gw_bus_thread **ret_bus);
 
 /* Asks the thread to end; returns at once. Thread: any. */

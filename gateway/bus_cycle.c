@@ -375,6 +375,17 @@ static void count(struct gw_bus_stats *stats, enum gw_err err, int64_t spent_us)
     }
 }
 
+int64_t gw_bus_count(struct gw_bus_loop *loop, struct gw_bus_device *dev, enum gw_err err,
+                     int64_t asked_us, const struct gw_outcome *outcome)
+{
+    int64_t now_us = gw_now_us(loop->clock);
+
+    count(&loop->stats, err, now_us - asked_us);
+    dev->served_us = now_us;
+    dev->hold_until_us = now_us + (outcome->hold_us > 0 ? outcome->hold_us : 0);
+    return now_us;
+}
+
 enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_bus_device *dev,
                              const char **ret_reason)
 {
@@ -386,12 +397,9 @@ enum gw_err gw_bus_cycle_run(struct gw_bus_loop *loop, struct gw_bus_device *dev
     enum gw_err err = loop->driver->execute(dev->device, request, gw_bus_work_members(&dev->work),
                                             asked_us + request->wire_us + dev->conf->timeout_us,
                                             loop->results, &outcome);
-    int64_t now_us = gw_now_us(loop->clock);
+    int64_t now_us = gw_bus_count(loop, dev, err, asked_us, &outcome);
     const char *reason = outcome.reason ? outcome.reason : gw_err_str(err);
 
-    count(&loop->stats, err, now_us - asked_us);
-    dev->served_us = now_us;
-    dev->hold_until_us = now_us + (outcome.hold_us > 0 ? outcome.hold_us : 0);
     if (err == GW_E_LINK || err == GW_E_CLOSED) {
         *ret_reason = reason;
         return GW_E_LINK;

@@ -201,6 +201,7 @@ void gw_bus_loop_free(struct gw_bus_loop *loop)
         done_device(&loop->devices[i]);
     free(loop->devices);
     free(loop->contenders);
+    free(loop->jobs);
     free(loop->payload);
     free(loop->due);
     free(loop->results);
@@ -368,6 +369,8 @@ static enum gw_err idle(struct gw_bus_loop *loop, const char **ret_reason, int64
     enum gw_err err;
 
     *ret_wake_us = next_wake_us(loop);
+    if (gw_bus_commands_wake_us(loop) < *ret_wake_us)
+        *ret_wake_us = gw_bus_commands_wake_us(loop);
     if (loop->n_heard == 0)
         return GW_OK;
     err = gw_bus_listen(loop, *ret_wake_us, ret_reason, ret_wake_us);
@@ -376,10 +379,12 @@ static enum gw_err idle(struct gw_bus_loop *loop, const char **ret_reason, int64
     return err;
 }
 
+/* Runs a command, or with dev a poll. */
 static enum gw_err exchange(struct gw_bus_loop *loop, struct gw_bus_device *dev,
                             const char **ret_reason)
 {
-    enum gw_err err = gw_bus_cycle_run(loop, dev, ret_reason);
+    enum gw_err err =
+        dev ? gw_bus_cycle_run(loop, dev, ret_reason) : gw_bus_commands_run(loop, ret_reason);
 
     if (err != GW_OK)
         return err;
@@ -393,6 +398,7 @@ int64_t gw_bus_loop_step(struct gw_bus_loop *loop)
     const char *reason = NULL;
     enum gw_err err;
 
+    gw_bus_commands_look(loop, now_us);
     if (!loop->link.is_open) {
         if (now_us < loop->link.reopen_us)
             return loop->link.reopen_us;
@@ -401,9 +407,15 @@ int64_t gw_bus_loop_step(struct gw_bus_loop *loop)
         return loop->link.is_open ? 0 : loop->link.reopen_us;
     }
     gw_bus_listen_expire(loop, now_us);
+    bool was_late = loop->last_was_late;
     size_t next = pick_device(loop, now_us);
-    err = next == SIZE_MAX ? idle(loop, &reason, &wake_us)
-                           : exchange(loop, &loop->devices[next], &reason);
+    if (gw_bus_commands_want(loop, now_us, next != SIZE_MAX)) {
+        loop->last_was_late = was_late; /* the device picked has its turn later */
+        err = exchange(loop, NULL, &reason);
+    } else {
+        err = next == SIZE_MAX ? idle(loop, &reason, &wake_us)
+                               : exchange(loop, &loop->devices[next], &reason);
+    }
     if (err != GW_OK)
         on_link_lost(loop, reason);
     update_stats(loop);

@@ -81,14 +81,13 @@ static void publish_point(struct gw_bus_loop *loop, struct gw_bus_device *dev, s
         gw_filter_published(&point->filter, reading, now_us);
 }
 
-void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
-                   const struct gw_reading *reading, bool once)
+/* Gives whether the reading says what was published already. */
+static bool take(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                 const struct gw_reading *reading, bool once)
 {
-    const struct gw_publish *publish = &dev->conf->points[index].publish;
     struct gw_bus_point *point = &dev->points[index];
     struct gw_reading *kept = &dev->readings[index];
     bool is_repeat = once && reading->quality == GW_BAD && was_told(point, kept, reading->reason);
-    int64_t now_us = gw_now_us(loop->clock);
 
     point->cycle = dev->cycle;
     keep(point, kept, reading);
@@ -96,12 +95,37 @@ void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t i
         loop->stats.n_readings++;
     else
         loop->stats.n_bad_readings++;
-    if (is_repeat || !gw_filter_wants(publish, &point->filter, kept, now_us))
-        return;
-    if (publish->per == GW_PER_DEVICE)
+    return is_repeat;
+}
+
+static void publish(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                    int64_t now_us)
+{
+    if (dev->conf->points[index].publish.per == GW_PER_DEVICE)
         dev->wants_message = true;
     else
         publish_point(loop, dev, index, now_us);
+}
+
+void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                   const struct gw_reading *reading, bool once)
+{
+    int64_t now_us = gw_now_us(loop->clock);
+
+    if (!take(loop, dev, index, reading, once) &&
+        gw_filter_wants(&dev->conf->points[index].publish, &dev->points[index].filter,
+                        &dev->readings[index], now_us))
+        publish(loop, dev, index, now_us);
+}
+
+void gw_bus_settle_now(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                       const struct gw_reading *reading)
+{
+    int64_t now_us = gw_now_us(loop->clock);
+
+    (void)take(loop, dev, index, reading, false);
+    publish(loop, dev, index, now_us);
+    gw_bus_flush(loop, dev, now_us);
 }
 
 void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,

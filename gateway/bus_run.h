@@ -4,6 +4,7 @@
 #define GW_BUS_RUN_H
 
 #include "gateway/bus.h"
+#include "gateway/bus_command.h"
 #include "gateway/driver_bus.h"
 #include "gateway/health.h"
 #include "gateway/mapping.h"
@@ -91,6 +92,22 @@ struct gw_bus_device {
     bool is_too_large;
 };
 
+enum gw_job_state { GW_JOB_WAITS, GW_JOB_WRITES, GW_JOB_READS, GW_JOB_DONE };
+
+/* A command being carried out. */
+struct gw_bus_job {
+    enum gw_job_state state;
+    struct gw_bus_order order;
+    size_t n_written;
+    bool has_sent, is_repeated;
+    const char *doubt; /* why nobody knows whether it was written; NULL: it was confirmed */
+    int64_t not_before_us, give_up_us;
+    size_t next_request; /* of the plan that reads it back */
+    unsigned n_failures; /* of that request, in a row */
+    int64_t written_wall_ms, verified_wall_ms;
+    struct gw_command_values read_back;
+};
+
 struct gw_bus_link {
     bool is_open;
     bool is_proven; /* an exchange worked, or at least did not lose the link */
@@ -119,6 +136,11 @@ struct gw_bus_loop {
     struct gw_bus_link link;
     int64_t reopen_min_us, reopen_max_us;
     uint64_t random;
+
+    const struct gw_bus_orders *orders; /* NULL: no commands */
+    struct gw_bus_job *jobs;            /* in the order of their arrival */
+    size_t n_jobs;
+    unsigned n_in_a_row; /* exchanges for jobs since the last poll */
 
     struct gw_plan scratch; /* room for the largest device */
     uint16_t *due;
@@ -176,6 +198,34 @@ int64_t gw_bus_listen_wake_us(const struct gw_bus_loop *loop);
 /* The link is down: all points of the device that are heard are bad. */
 void gw_bus_listen_abort(struct gw_bus_loop *loop, struct gw_bus_device *dev, const char *reason);
 
+/* Counts an exchange and takes over what it says of the device. Gives the time now. */
+int64_t gw_bus_count(struct gw_bus_loop *loop, struct gw_bus_device *dev, enum gw_err err,
+                     int64_t asked_us, const struct gw_outcome *outcome);
+
+/* bus_command.c: commands, and which of them is next. */
+
+/* orders is borrowed and may be NULL. GW_E_NOMEM. */
+GW_MUST_CHECK enum gw_err gw_bus_commands_init(struct gw_bus_loop *loop,
+                                               const struct gw_bus_orders *orders);
+/* Takes orders in; answers those that are overtaken, expired, or cannot be carried out now. */
+void gw_bus_commands_look(struct gw_bus_loop *loop, int64_t now_us);
+/* Is it a command's turn? Asked before every exchange. */
+bool gw_bus_commands_want(struct gw_bus_loop *loop, int64_t now_us, bool is_poll_ready);
+/* Runs one exchange of the next command. GW_E_LINK as gw_bus_cycle_run. */
+GW_MUST_CHECK enum gw_err gw_bus_commands_run(struct gw_bus_loop *loop, const char **ret_reason);
+int64_t gw_bus_commands_wake_us(const struct gw_bus_loop *loop);
+/* Answers all that is left: the bus ends. */
+void gw_bus_commands_abort(struct gw_bus_loop *loop);
+void gw_bus_answer(struct gw_bus_loop *loop, struct gw_bus_job *job, enum gw_command_code code,
+                   const char *reason, const char *fmt, ...) GW_PRINTF(5, 6);
+
+/* bus_write.c: one command, exchange by exchange. */
+
+GW_MUST_CHECK enum gw_err gw_bus_job_run(struct gw_bus_loop *loop, struct gw_bus_job *job,
+                                         const char **ret_reason);
+/* Answers a job that has begun and cannot be ended. */
+void gw_bus_job_give_up(struct gw_bus_loop *loop, struct gw_bus_job *job, const char *reason);
+
 /* bus_plan.c: plans remembered, and the stack of requests. */
 
 /* Gives the plan of what is due in the given groups, not counting blocked points. NULL with *ret_err GW_OK: nothing is. */
@@ -206,7 +256,10 @@ bool gw_bus_probe_is_ignored(const struct gw_bus_device *dev);
  * once: a bad reading that says what was published already is not published again. */
 void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
                    const struct gw_reading *reading, bool once);
-/* The same with a bad reading. */
+/* Keeps a reading and publishes it whatever the filter says. */
+void gw_bus_settle_now(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
+                       const struct gw_reading *reading);
+/* The same as settle with a bad reading. */
 void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
                        const char *reason);
 /* Publishes the device's message if one of its points asked for it. */

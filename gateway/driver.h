@@ -247,8 +247,9 @@ struct gw_driver {
     /* Forgets what the device refused so far; the next plan tries again. NULL: nothing is remembered. */
     void (*forget)(struct gw_device *device);
 
-    /* Writes points of one device in one exchange where they are contiguous, else in order. GW_OK only after
-     * the device has confirmed. *ret_n_written counts what was confirmed. NULL: a read-only driver. */
+    /* Writes the first of these points, and those behind it that go with it in one exchange (where they are
+     * contiguous). GW_OK only after the device has confirmed. *ret_n_written counts what was confirmed; the core calls
+     * again for the rest. GW_E_RANGE: nothing was sent. GW_E_BUSY without an exception: the same. NULL: read-only. */
     enum gw_err (*write)(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
                          int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome);
 

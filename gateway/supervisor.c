@@ -121,7 +121,8 @@ static enum gw_err start_all(struct supervisor *s)
     for (; err == GW_OK && s->n_buses < config->n_buses; s->n_buses++) {
         const struct gw_bus_conf *bus = &config->buses[s->n_buses];
 
-        err = gw_bus_start(bus, s->outbox, &gw_system_clock, max_payload, &s->buses[s->n_buses]);
+        err = gw_bus_start(bus, s->outbox, &gw_system_clock, max_payload, NULL,
+                           &s->buses[s->n_buses]);
         if (err != GW_OK) {
             gw_log(GW_LOG_ERROR, bus->name, "cannot be started (%s)", gw_err_str(err));
             break;

@@ -209,22 +209,21 @@ static enum gw_err write_bits(const struct job *job, size_t *ret_n)
     return change_registers(job, first->first, &change);
 }
 
+/* One exchange (or two, where bits are changed in a register that has to be read first). */
 enum gw_err modbus_write(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
                          int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome)
 {
+    const struct job job = {device, device->conf, writes, n_writes, deadline_us, outcome};
+    size_t n = 0;
+
     *ret_n_written = 0;
-    while (*ret_n_written < n_writes) {
-        const struct job job = {
-            device,      device->conf, writes + *ret_n_written, n_writes - *ret_n_written,
-            deadline_us, outcome};
-        const struct modbus_point_conf *point = point_of(&job, 0);
-        size_t n = 0;
-        enum gw_err err = target_of(point)->area == MODBUS_COIL ? write_coils(&job, &n)
-                          : is_shared(point)                    ? write_bits(&job, &n)
-                                                                : write_registers(&job, &n);
-        if (err)
-            return err;
-        *ret_n_written += n;
-    }
-    return GW_OK;
+    if (n_writes == 0)
+        return GW_OK;
+    const struct modbus_point_conf *point = point_of(&job, 0);
+    enum gw_err err = target_of(point)->area == MODBUS_COIL ? write_coils(&job, &n)
+                      : is_shared(point)                    ? write_bits(&job, &n)
+                                                            : write_registers(&job, &n);
+    if (!err)
+        *ret_n_written = n;
+    return err;
 }

@@ -386,7 +386,8 @@ static void a_bus_that_listens_stops_at_once(void **state)
     add_talker(1, 3600 * S);
     world.driver.listen = wait_for_wake;
     world.outbox.ops = &deaf_outbox;
-    assert_int_equal(gw_bus_start(&world.conf, &world.outbox, &gw_system_clock, 1000, &bus), GW_OK);
+    assert_int_equal(gw_bus_start(&world.conf, &world.outbox, &gw_system_clock, 1000, NULL, &bus),
+                     GW_OK);
     while (atomic_load(&n_waits) == 0) {
         assert_true(gw_now_us(&gw_system_clock) < begin_us + 20 * S);
         usleep(200);

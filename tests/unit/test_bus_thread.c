@@ -48,7 +48,8 @@ static struct gw_bus_thread *start(enum gw_err (*execute)(struct gw_device *,
     world.outbox.ops = &counting_outbox;
     world.driver.execute = execute;
     world_add_device(4, 1 * MS);
-    assert_int_equal(gw_bus_start(&world.conf, &world.outbox, &gw_system_clock, 1000, &bus), GW_OK);
+    assert_int_equal(gw_bus_start(&world.conf, &world.outbox, &gw_system_clock, 1000, NULL, &bus),
+                     GW_OK);
     return bus;
 }
 

@@ -142,8 +142,18 @@ static enum gw_err write_points(struct world *world, const struct gw_write *writ
     world->asked_len = 0;
     world->asked[0] = '\0';
     pthread_mutex_unlock(&world->lock);
-    return modbus_write(&world->rig->device, writes, n, now_us() + 5000000, &world->n_written,
-                        &world->outcome);
+    world->n_written = 0;
+    while (world->n_written < n) { /* as the core does */
+        size_t n_now = 0;
+        enum gw_err err =
+            modbus_write(&world->rig->device, writes + world->n_written, n - world->n_written,
+                         now_us() + 5000000, &n_now, &world->outcome);
+
+        world->n_written += n_now;
+        if (err)
+            return err;
+    }
+    return GW_OK;
 }
 
 static enum gw_err write_point(struct world *world, uint16_t point, struct gw_value written)
