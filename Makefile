@@ -4,6 +4,7 @@
 #: make demo          a simulated plant, a real broker, and the values as they arrive there; Ctrl-C ends it
 #: make test          all tests; in parts: make check (units), make contract (drivers), make e2e
 #: make install       to PREFIX=/usr/local, below DESTDIR; the release build unless VARIANT says otherwise
+#: make deb           the Debian packages in build/deb
 #: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
 #: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
 #: make coverage      which lines the tests reach: build/coverage/report
@@ -157,10 +158,10 @@ install-files: all
 	install -m 755 $(exe) $(to)/bin
 	install -m 644 $(plugins) $(to)/lib/field2mqtt
 	install -m 644 $(header) $(to)/include/field2mqtt
-	install -d $(to)/lib/pkgconfig
+	install -d $(to)/share/pkgconfig
 	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'plugindir=$${prefix}/lib/field2mqtt' '' 'Name: field2mqtt' \
 	    'Description: header of field2mqtt driver plug-ins' 'Version: $(version)' 'Cflags: -I$${includedir}' >$(B)/field2mqtt.pc
-	install -m 644 $(B)/field2mqtt.pc $(to)/lib/pkgconfig
+	install -m 644 $(B)/field2mqtt.pc $(to)/share/pkgconfig
 	install -m 644 $(wildcard config/devices/*.yaml) $(to)/share/field2mqtt/devices
 	{ echo '# DELETE THIS LINE when the file says what your plant is: until then the service does not start.'; \
 	    cat config/field2mqtt.yaml; } >$(B)/config.yaml
@@ -177,6 +178,13 @@ install-files: all
 	install -m 644 $(wildcard config/*.yaml) $(manual)/config
 	install -m 644 $(wildcard drivers/example/*.[ch]) $(manual)/drivers/example
 
+# The Debian packages, from a copy of the sources, since dpkg-buildpackage writes beside them.
+deb:
+	rm -rf build/deb && mkdir -p build/deb/field2mqtt
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C build/deb/field2mqtt
+	cd build/deb/field2mqtt && env -u MAKEFLAGS -u MFLAGS -u VARIANT -u FIELD2MQTT_BUILD dpkg-buildpackage -us -uc -b $(jobs)
+	rm -r build/deb/field2mqtt
+
 # The reference of keys in the manual, which the program prints.
 keys: all
 	$(exe) schema --markdown >docs/keys.md
@@ -188,4 +196,4 @@ clean:
 	rm -rf build
 
 .PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage demo lint format format-check \
-        install install-files keys help clean
+        deb install install-files keys help clean
