@@ -1,7 +1,8 @@
 /* supervisor: the life of a gateway from start to stop. Knows no device and no broker, only who runs.
  *
- * DESIGN: first the outbox, then the publisher, then the buses; stopped in the opposite order. From the signal on the
- * buses have 2 s to end, the publisher flushes until 4 s, and at 5 s everything is over: a driver that hangs in a
+ * DESIGN: first the outbox, then commands, then the publisher, then the buses. At the stop commands come first, since
+ * on_stop values are still to be written; then buses, then the publisher. From the signal on commands have 1.2 s,
+ * buses 2.5 s to end, the publisher flushes until 4 s, and at 5 s everything is over: a driver that hangs in a
  * system call keeps its memory and its thread, and the process ends without it. */
 #include "gateway/supervisor.h"
 
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "gateway/bus.h"
+#include "gateway/control.h"
 #include "gateway/duration.h"
 #include "gateway/log.h"
 #include "gateway/notify.h"
@@ -28,7 +30,8 @@
 enum {
     LOOK_EVERY_MS = 1000,  /* at the drops of the outbox */
     CALM_AFTER_LOOKS = 10, /* without a drop it has room again */
-    JOIN_MS = 2000,        /* times from the signal on */
+    CONTROL_MS = 1200,     /* times from the signal on */
+    JOIN_MS = 2500,
     FLUSH_MS = 4000,
     END_MS = 4700,
 };
@@ -36,6 +39,9 @@ enum {
 struct supervisor {
     const struct gw_config *config;
     struct gw_outbox *outbox;
+    struct gw_control *control; /* NULL: commands are not enabled */
+    bool is_control_running, is_control_late;
+    struct gw_mqtt_conf mqtt; /* the configuration's, with what control subscribes to */
     struct gw_publisher *publisher;
     struct gw_bus_thread **buses; /* NULL entries: ended */
     bool *is_bus_late, is_publisher_late;
@@ -117,12 +123,19 @@ static enum gw_err start_all(struct supervisor *s)
         gw_outbox_memory_new((uint64_t)config->buffer.max_bytes, config->buffer.drop_newest);
     if (!s->buses || !s->is_bus_late || !s->outbox)
         return GW_E_NOMEM;
-    enum gw_err err = gw_publisher_start(&config->mqtt, s->outbox, &gw_system_clock, &s->publisher);
+    enum gw_err err = gw_control_new(config, s->outbox, &gw_system_clock, &s->control);
+    s->mqtt = config->mqtt;
+    s->mqtt.subscription = gw_control_subscription(s->control);
+    if (err == GW_OK && s->control)
+        err = gw_control_start(s->control);
+    s->is_control_running = err == GW_OK && s->control;
+    if (err == GW_OK)
+        err = gw_publisher_start(&s->mqtt, s->outbox, &gw_system_clock, &s->publisher);
     for (; err == GW_OK && s->n_buses < config->n_buses; s->n_buses++) {
         const struct gw_bus_conf *bus = &config->buses[s->n_buses];
 
-        err = gw_bus_start(bus, s->outbox, &gw_system_clock, max_payload, NULL,
-                           &s->buses[s->n_buses]);
+        err = gw_bus_start(bus, s->outbox, &gw_system_clock, max_payload,
+                           gw_control_orders(s->control, s->n_buses), &s->buses[s->n_buses]);
         if (err != GW_OK) {
             gw_log(GW_LOG_ERROR, bus->name, "cannot be started (%s)", gw_err_str(err));
             break;
@@ -162,10 +175,22 @@ static void look_at_threads(struct supervisor *s)
     gw_watchdog_begin(&s->watchdog);
     gw_watchdog_thread(&s->watchdog, "publisher", gw_publisher_late_us(s->publisher, now_us),
                        &s->is_publisher_late);
+    if (s->control)
+        gw_watchdog_thread(&s->watchdog, "commands", gw_control_late_us(s->control, now_us),
+                           &s->is_control_late);
     for (size_t i = 0; i < s->n_buses; i++)
         gw_watchdog_thread(&s->watchdog, s->config->buses[i].name,
                            gw_bus_late_us(s->buses[i], now_us), &s->is_bus_late[i]);
     gw_watchdog_end(&s->watchdog);
+}
+
+/* Values for the time without a broker depend on it. */
+static void look_at_broker(struct supervisor *s)
+{
+    struct gw_publisher_stats stats;
+
+    gw_publisher_stats(s->publisher, &stats);
+    gw_control_set_online(s->control, stats.is_connected);
 }
 
 static int run_until_signal(struct supervisor *s)
@@ -178,6 +203,7 @@ static int run_until_signal(struct supervisor *s)
         if (signo == SIGHUP)
             gw_log(GW_LOG_WARN, NULL, "reload is not supported yet: restart the service");
         look_at_drops(s);
+        look_at_broker(s);
         look_at_threads(s);
     }
 }
@@ -218,8 +244,16 @@ static bool stop_all(struct supervisor *s)
 {
     int64_t start_us = gw_now_us(&gw_system_clock);
     struct gw_outbox_stats before = {0};
+    bool is_control_good = !s->is_control_running ||
+                           gw_control_stop(s->control, start_us + CONTROL_MS * 1000) == GW_OK;
     size_t n_hanging = stop_buses(s, start_us + JOIN_MS * 1000);
 
+    if (!is_control_good) {
+        n_hanging++;
+        gw_log(GW_LOG_WARN, "command", "hangs, ending without it");
+    } else if (s->control) {
+        gw_control_finish(s->control);
+    }
     if (s->outbox)
         s->outbox->ops->stats(s->outbox, &before);
     if (s->publisher && gw_publisher_stop(s->publisher, start_us + FLUSH_MS * 1000,
@@ -250,6 +284,7 @@ enum gw_err gw_supervisor_run(const struct gw_config *config, const char *versio
     gw_notify_stopping();
     if (!stop_all(&s))
         _exit(err == GW_OK ? EXIT_SUCCESS : EXIT_FAILURE);
+    gw_control_free(s.control);
     gw_outbox_free(s.outbox);
     free(s.buses);
     free(s.is_bus_late);

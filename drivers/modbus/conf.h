@@ -48,7 +48,7 @@ struct modbus_device_conf {
     int64_t request_delay_us;  /* pause before each request to this device */
     int read_function_holding; /* key read_holding_with: 3 (default) or 4 */
     int read_function_input;   /* key read_input_with: 4 (default) or 3 */
-    int write_registers;       /* key write_registers_with: 0 auto (one: 6, more: 16), 6, 16 */
+    int write_registers;       /* key write_registers_with: 0 auto (one: 6, more: 16), 6, 16, 23 */
     int write_coils;           /* key write_coils_with: 0 auto (one: 5, more: 15), 5, 15 */
     bool mask_write;           /* the device knows function 22 */
     int64_t

@@ -117,6 +117,7 @@ static const struct gw_choice register_writes[] = {
     {"auto", 0, "function 6 for one register, 16 for more"},
     {"6", 6, "write single register, one after the other"},
     {"16", 16, "write multiple registers"},
+    {"23", 23, "write multiple registers and read them in the same exchange"},
     {0}};
 static const struct gw_choice coil_writes[] = {
     {"auto", 0, "function 5 for one coil, 15 for more"},

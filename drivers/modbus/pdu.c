@@ -57,6 +57,20 @@ size_t modbus_build_write_registers(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first,
     return len;
 }
 
+size_t modbus_build_read_write(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const uint16_t *regs,
+                               uint16_t count, size_t *ret_reply_len)
+{
+    size_t len = start(pdu, MODBUS_FC_READ_WRITE, first, count);
+
+    len = put16(pdu, len, first);
+    len = put16(pdu, len, count);
+    pdu[len++] = (uint8_t)(count * 2);
+    for (uint16_t i = 0; i < count; i++)
+        len = put16(pdu, len, regs[i]);
+    *ret_reply_len = 2 + count * 2u;
+    return len;
+}
+
 size_t modbus_build_write_coils(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const bool *bits,
                                 uint16_t count, size_t *ret_reply_len)
 {

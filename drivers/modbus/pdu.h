@@ -30,6 +30,9 @@ size_t modbus_build_write_single(uint8_t pdu[MODBUS_PDU_MAX], uint8_t function, 
                                  uint16_t value, size_t *ret_reply_len);
 size_t modbus_build_write_registers(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first,
                                     const uint16_t *regs, uint16_t count, size_t *ret_reply_len);
+/* Function 23: writes registers, then reads the same ones in the same exchange. Shape: 1 to 121 registers. */
+size_t modbus_build_read_write(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const uint16_t *regs,
+                               uint16_t count, size_t *ret_reply_len);
 size_t modbus_build_write_coils(uint8_t pdu[MODBUS_PDU_MAX], uint16_t first, const bool *bits,
                                 uint16_t count, size_t *ret_reply_len);
 size_t modbus_build_mask_write(uint8_t pdu[MODBUS_PDU_MAX], uint16_t address, uint16_t and_mask,

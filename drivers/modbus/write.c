@@ -6,7 +6,7 @@
 
 #include "drivers/modbus/regs.h"
 
-enum { WRITE_REGISTERS_MAX = 123, WRITE_COILS_MAX = 1968 };
+enum { WRITE_REGISTERS_MAX = 123, READ_WRITE_MAX = 121, WRITE_COILS_MAX = 1968 };
 
 /* The rest of the writes that were asked for. */
 struct job {
@@ -99,6 +99,15 @@ static enum gw_err send_registers(const struct job *job, uint16_t first, const u
     struct modbus_call call;
     enum gw_err err = GW_OK;
 
+    if (job->conf->write_registers == 23) {
+        uint16_t read[READ_WRITE_MAX];
+
+        if (n > READ_WRITE_MAX)
+            return GW_E_RANGE;
+        call.len = modbus_build_read_write(call.pdu, first, regs, (uint16_t)n, &call.reply_len);
+        /* What it reads is not looked at: the core reads back what it wants to be sure of. */
+        return modbus_call(job->device, &call, (uint16_t)n, read, job->deadline_us, job->outcome);
+    }
     if (job->conf->write_registers == 6 || (job->conf->write_registers == 0 && n == 1)) {
         for (size_t i = 0; !err && i < n; i++)
             err = send_single(job, MODBUS_FC_WRITE_REGISTER, (uint16_t)(first + i), regs[i]);
@@ -124,7 +133,7 @@ static bool continues(const struct job *job, size_t i, size_t n_regs)
 
     return job->conf->write_registers != 6 && !point_of(job, 0)->read_alone && !point->read_alone &&
            target->area == MODBUS_HOLDING && target->first == first->first + n_regs &&
-           n_regs + modbus_point_type(point).n_regs <= WRITE_REGISTERS_MAX && !is_shared(point);
+           n_regs + modbus_point_type(point).n_regs <= READ_WRITE_MAX && !is_shared(point);
 }
 
 static enum gw_err write_registers(const struct job *job, size_t *ret_n)

@@ -92,6 +92,7 @@ class Unit:
         self.lock = lock
         self.cells = {area: [0] * 65536 for area in ("coil", "discrete", "holding", "input")}
         self.refused = {}  # (area, address) -> exception code
+        self.functions = {}  # function -> exception code, "silent" (carried out, not answered) or "lost" (neither)
         self.silent = False
         self.delay_s = 0.0
 
@@ -173,12 +174,19 @@ class Slave:
                 unit = self.units.get(number)
                 if not self.answer or unit is None or unit.silent:
                     return
+                rule = unit.functions.get(request.function_code)
+                if rule == "silent":
+                    request.execute(unit)
+                if rule in ("silent", "lost"):
+                    return
                 area = AREA_OF_FUNCTION.get(request.function_code)
                 codes = [unit.refused[area, a] for a in range(address, address + count) if (area, a) in unit.refused]
                 fault = self.faults and self.faults.draw(
                     Faults.TCP if self._framer_class is ModbusSocketFramer else Faults.RTU)
                 if any(code < 0 for code in codes):
                     return
+                if isinstance(rule, int):
+                    codes = [rule]
                 if fault == "busy":
                     codes = [6]
                 if codes:

@@ -91,6 +91,21 @@ static void builds(void **state)
     assert_int_equal(reply_len, row->reply_len);
 }
 
+/* Layout: V1.1b3, 6.17; here what is written is read as well. */
+static void function_23_writes_and_reads_the_same_registers(void **state)
+{
+    static const uint16_t regs[] = {0x00FF, 0x0100, 0xABCD};
+    static const uint8_t expected[] = {0x17, 0x00, 0x0E, 0x00, 0x03, 0x00, 0x0E, 0x00,
+                                       0x03, 0x06, 0x00, 0xFF, 0x01, 0x00, 0xAB, 0xCD};
+    uint8_t pdu[MODBUS_PDU_MAX];
+    size_t reply_len;
+
+    (void)state;
+    assert_int_equal(modbus_build_read_write(pdu, 0x0E, regs, 3, &reply_len), sizeof expected);
+    assert_memory_equal(pdu, expected, sizeof expected);
+    assert_int_equal(reply_len, 8);
+}
+
 static void the_longest_requests_fit(void **state)
 {
     (void)state;
@@ -243,6 +258,7 @@ static void exceptions_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest others[] = {
+        cmocka_unit_test(function_23_writes_and_reads_the_same_registers),
         cmocka_unit_test(the_longest_requests_fit),
         cmocka_unit_test(no_reply_of_any_length_is_read_beyond_its_end),
         cmocka_unit_test(a_write_is_confirmed_by_its_echo_only),
