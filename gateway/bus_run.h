@@ -99,7 +99,7 @@ struct gw_bus_job {
     enum gw_job_state state;
     struct gw_bus_order order;
     size_t n_written;
-    bool has_sent, is_repeated;
+    bool has_sent, is_repeated, said_later;
     const char *doubt; /* why nobody knows whether it was written; NULL: it was confirmed */
     int64_t not_before_us, give_up_us;
     size_t next_request; /* of the plan that reads it back */

@@ -156,8 +156,8 @@ static void on_doubt(struct gw_bus_loop *loop, struct gw_bus_job *job, const cha
     if (is_verified(loop, job))
         begin_reading(loop, job, now_us);
     else
-        gw_bus_answer(loop, job, GW_COMMAND_UNKNOWN, reason,
-                      "the device did not confirm the write and may have done it");
+        gw_bus_answer(loop, job, job->said_later ? GW_COMMAND_DEVICE_BUSY : GW_COMMAND_UNKNOWN,
+                      reason, "the device did not confirm the write and may have done it");
 }
 
 static void on_written(struct gw_bus_loop *loop, struct gw_bus_job *job, size_t n, int64_t now_us)
@@ -181,6 +181,7 @@ static void on_busy(struct gw_bus_loop *loop, struct gw_bus_job *job,
                     const struct gw_outcome *outcome, const char *reason, int64_t now_us)
 {
     if (outcome->exception != 0) { /* it may do it later */
+        job->said_later = true;
         on_doubt(loop, job, reason, now_us);
         return;
     }
@@ -342,7 +343,8 @@ static void judge(struct gw_bus_loop *loop, struct gw_bus_job *job)
         if (is_as_written(loop, job, i, &read_back))
             continue;
         if (job->doubt)
-            gw_bus_answer(loop, job, GW_COMMAND_TIMEOUT, job->doubt,
+            gw_bus_answer(loop, job, job->said_later ? GW_COMMAND_DEVICE_BUSY : GW_COMMAND_TIMEOUT,
+                          job->doubt,
                           "the device did not confirm the write, and %s shows another value",
                           conf->name);
         else

@@ -464,7 +464,7 @@ def test_another_response_topic_is_refused(broker, modbus_tcp_slave, gateway, su
 
 @pytest.mark.parametrize("exception, code, reason", [
     (1, "refused_by_device", "illegal_function"), (3, "refused_by_device", "illegal_data_value"),
-    (4, "refused_by_device", "server_device_failure"),
+    (4, "refused_by_device", "server_device_failure"), (6, "device_busy", "server_device_busy"),
 ])
 def test_the_refusal_of_a_device_is_answered_with_its_reason(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path,
                                                              exception, code, reason):

@@ -404,6 +404,13 @@ static void a_device_that_says_later_is_not_asked_to_write_again(void **state)
 
     assert_answer(ticket, "ok");
     assert_int_equal(n_wrote, 1);
+
+    fail_writes(GW_E_BUSY, GW_OK);
+    does_it_anyway = false;
+    ticket = command(0, 0, 43);
+    world_run(5 * S);
+    assert_answer(ticket, "device_busy");
+    assert_int_equal(n_wrote, 2);
 }
 
 static void a_link_lost_in_the_write_is_opened_again_and_the_value_read_back(void **state)
