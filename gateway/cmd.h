@@ -40,6 +40,9 @@ int gw_cmd_load_plugins(const struct gw_cmd_paths *paths, struct gw_plugins **re
 int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags,
                         struct gw_plugins **ret_plugins,
                         struct gw_config **ret_config); /* leaves the mistakes in diags */
+enum gw_err gw_cmd_load_config(const struct gw_cmd_paths *paths, struct gw_plugins *plugins,
+                               struct gw_diags *diags,
+                               struct gw_config **ret_config); /* with plug-ins that are there */
 int gw_cmd_load(const struct gw_cmd_paths *paths, struct gw_plugins **ret_plugins,
                 struct gw_config **ret_config);
 

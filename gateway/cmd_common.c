@@ -103,6 +103,20 @@ static size_t driver_names(void *ctx, const char **names, size_t max)
     return gw_plugins_names(ctx, names, max);
 }
 
+enum gw_err gw_cmd_load_config(const struct gw_cmd_paths *paths, struct gw_plugins *plugins,
+                               struct gw_diags *diags, struct gw_config **ret_config)
+{
+    const struct gw_config_env env = {
+        .find_driver = find_driver,
+        .driver_names = driver_names,
+        .ctx = plugins,
+        .template_dir = paths->template_dir,
+        .getenv = get_environment,
+    };
+
+    return gw_config_load(paths->config_file, &env, diags, ret_config);
+}
+
 int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags,
                         struct gw_plugins **ret_plugins, struct gw_config **ret_config)
 {
@@ -111,14 +125,7 @@ int gw_cmd_load_quietly(const struct gw_cmd_paths *paths, struct gw_diags *diags
 
     if (code != GW_EXIT_OK)
         return code;
-    const struct gw_config_env env = {
-        .find_driver = find_driver,
-        .driver_names = driver_names,
-        .ctx = plugins,
-        .template_dir = paths->template_dir,
-        .getenv = get_environment,
-    };
-    if (gw_config_load(paths->config_file, &env, diags, ret_config) != GW_OK) {
+    if (gw_cmd_load_config(paths, plugins, diags, ret_config) != GW_OK) {
         gw_plugins_free(plugins);
         return GW_EXIT_CONFIG;
     }

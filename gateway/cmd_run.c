@@ -74,27 +74,70 @@ static int parse_options(int argc, char **argv, struct options *options)
     return GW_EXIT_OK;
 }
 
+/* ---- configurations, now and after every SIGHUP ---------------------------------------------------- */
+
+struct source {
+    const struct options *options;
+    struct gw_plugins *plugins;
+};
+
+/* The addresses of simulated buses live as long as their configuration. */
+static int redirect(const struct options *options, struct gw_config *config)
+{
+    char *texts = NULL;
+
+    if (!options->simulated_dir)
+        return GW_EXIT_OK;
+    int code =
+        gw_cmd_redirect(&gw_cmd_run, config, options->simulated_dir, options->port_offset, &texts);
+    config->more_memory = texts;
+    return code;
+}
+
+static void free_config(void *ctx, struct gw_config *config)
+{
+    (void)ctx;
+    if (config)
+        free(config->more_memory);
+    gw_config_free(config);
+}
+
+static enum gw_err load_again(void *ctx, struct gw_diags *diags, struct gw_config **ret_config)
+{
+    const struct source *source = ctx;
+    struct gw_config *config;
+    enum gw_err err = gw_cmd_load_config(&source->options->paths, source->plugins, diags, &config);
+
+    if (err != GW_OK)
+        return err;
+    if (redirect(source->options, config) != GW_EXIT_OK) {
+        free_config(NULL, config);
+        return GW_E_CONFIG;
+    }
+    *ret_config = config;
+    return GW_OK;
+}
+
 static int run(int argc, char **argv)
 {
     struct options options = {.log_level = GW_LOG_INFO};
-    struct gw_plugins *plugins;
+    struct source from = {.options = &options};
+    const struct gw_config_source source = {&from, load_again, free_config};
     struct gw_config *config;
-    char *texts = NULL;
     int code = parse_options(argc, argv, &options);
 
     if (code == GW_EXIT_OK)
-        code = gw_cmd_load(&options.paths, &plugins, &config);
+        code = gw_cmd_load(&options.paths, &from.plugins, &config);
     if (code != GW_EXIT_OK)
         return code;
     gw_log_init(options.log_level);
-    if (options.simulated_dir)
-        code = gw_cmd_redirect(&gw_cmd_run, config, options.simulated_dir, options.port_offset,
-                               &texts);
+    code = redirect(&options, config);
     if (code == GW_EXIT_OK)
-        code = gw_supervisor_run(config, GW_VERSION) == GW_OK ? GW_EXIT_OK : GW_EXIT_FAILED;
-    gw_config_free(config);
-    gw_plugins_free(plugins);
-    free(texts);
+        code =
+            gw_supervisor_run(&source, config, GW_VERSION) == GW_OK ? GW_EXIT_OK : GW_EXIT_FAILED;
+    else
+        free_config(NULL, config);
+    gw_plugins_free(from.plugins);
     return code;
 }
 

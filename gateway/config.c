@@ -48,6 +48,8 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
                        NULL, NULL);
     gw_load_commands(loader, gw_walk_child(&walk, "commands"), &config->commands);
     gw_load_buffer(loader, gw_walk_child(&walk, "buffer"), &config->buffer);
+    config->buffer.fingerprint =
+        gw_fingerprint_node(GW_FINGERPRINT_START, gw_walk_child(&walk, "buffer"));
     gw_load_publish(loader, &gw_publish_section, gw_walk_child(&walk, "publish"), NULL, &settings);
     gw_load_publish(loader, &gw_write_section, gw_walk_child(&walk, "write"), NULL, &settings);
     buses = gw_walk_child(&walk, "buses");

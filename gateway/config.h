@@ -126,6 +126,7 @@ struct gw_bus_conf {
     struct gw_mark mark;
     const struct gw_driver *driver;
     void *driver_conf;
+    uint64_t fingerprint; /* of all that is said of it, also by templates and defaults */
     int64_t reopen_min_us, reopen_max_us;
     bool align;                     /* intervals start at multiples of the wall clock */
     struct gw_device_conf *devices; /* the enabled ones */
@@ -159,13 +160,16 @@ struct gw_mqtt_conf {
     const char *
         state_topic; /* default field2mqtt/${gateway}/state, expanded; retained "online"/"offline" */
     const struct gw_mqtt_subscription
-        *subscription;   /* set by whoever wants messages (mqtt_message.h); NULL: none */
-    int64_t max_payload; /* a larger message is dropped loudly; default 256 KiB */
+        *subscription;    /* set by whoever wants messages (mqtt_message.h); NULL: none */
+    int64_t max_payload;  /* a larger message is dropped loudly; default 256 KiB */
+    bool clear_removed;   /* a reload that removes points clears their retained topics */
+    uint64_t fingerprint; /* of the section, the password and the certificates' contents */
 };
 
 struct gw_buffer_conf {
-    int64_t max_bytes; /* default 64 MiB */
-    bool drop_newest;  /* when full; default drops the oldest */
+    int64_t max_bytes;    /* default 64 MiB */
+    bool drop_newest;     /* when full; default drops the oldest */
+    uint64_t fingerprint; /* of the section */
 };
 
 struct gw_commands_conf {
@@ -189,7 +193,8 @@ struct gw_config {
     struct gw_commands_conf commands;
     struct gw_bus_conf *buses;
     size_t n_buses;
-    void *owner; /* the memory of all the above */
+    void *owner;       /* the memory of all the above */
+    void *more_memory; /* of whoever changed it after the load; NULL, not touched here */
 };
 
 /* What config needs from outside. */

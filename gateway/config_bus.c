@@ -182,6 +182,7 @@ static bool load_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
         walk_bus(loader, map, &context);
     else
         report_no_driver(loader, map);
+    ret_bus->fingerprint = gw_fingerprint_bus(loader, root->map, map);
     bool is_kept = !loader->is_off && ret_bus->n_devices > 0;
     loader->is_off = false;
     return is_kept;

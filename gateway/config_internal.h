@@ -173,6 +173,17 @@ struct gw_device_context {
     const struct gw_layer *layer;
 };
 
+/* ---- what has changed (config_fingerprint.c) -------------------------------------------------------- */
+
+#define GW_FINGERPRINT_START UINT64_C(14695981039346656037)
+
+uint64_t gw_fingerprint_bus(const struct gw_loader *loader, const struct gw_yaml_node *root,
+                            const struct gw_yaml_node *bus);
+/* Each adds one thing, which may be NULL, to a fingerprint. */
+uint64_t gw_fingerprint_node(uint64_t h, const struct gw_yaml_node *node);
+uint64_t gw_fingerprint_text(uint64_t h, const char *text);
+uint64_t gw_fingerprint_file(uint64_t h, const char *file);
+
 void gw_load_buses(struct gw_loader *loader, const struct gw_yaml_node *list,
                    const struct gw_settings *settings, const struct gw_layer *root);
 /* False when the device is left out. */

@@ -175,6 +175,18 @@ static void check_state_topic(struct gw_loader *loader, const struct gw_yaml_nod
                     "state_topic \"%.300s\" %s", topic, why);
 }
 
+static uint64_t fingerprint(const struct gw_loader *loader, const struct gw_yaml_node *map,
+                            const struct gw_mqtt_conf *conf)
+{
+    uint64_t h = gw_fingerprint_node(GW_FINGERPRINT_START, map);
+
+    h = gw_fingerprint_text(h, loader->config->gateway_name);
+    h = gw_fingerprint_text(h, conf->password);
+    h = gw_fingerprint_file(h, conf->tls.ca_file);
+    h = gw_fingerprint_file(h, conf->tls.cert_file);
+    return gw_fingerprint_file(h, conf->tls.key_file);
+}
+
 void gw_load_mqtt(struct gw_loader *loader, const struct gw_yaml_node *map,
                   struct gw_mqtt_conf *ret_mqtt)
 {
@@ -200,6 +212,7 @@ void gw_load_mqtt(struct gw_loader *loader, const struct gw_yaml_node *map,
             gw_yaml_mark(gw_yaml_get(map, gw_yaml_get(map, "reconnect_min") ? "reconnect_min"
                                                                             : "reconnect_max")),
             "reconnect_min is longer than reconnect_max");
+    draft.conf.fingerprint = fingerprint(loader, map, &draft.conf);
     *ret_mqtt = draft.conf;
 }
 

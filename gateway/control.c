@@ -67,7 +67,26 @@ static enum gw_err init_targets(struct gw_control *control)
 
 /* ---- making ---------------------------------------------------------------------------------------- */
 
-static enum gw_err init_queues(struct gw_control *control)
+static enum gw_err init_lines(struct gw_control *control, const struct gw_control_lines *lines)
+{
+    for (size_t i = 0; i < control->config->n_buses; i++) {
+        if (lines && lines->buses[i]) {
+            control->buses[i] = *lines->buses[i];
+            continue;
+        }
+        struct gw_queue *orders =
+            gw_queue_new(sizeof(struct gw_bus_order), (size_t)control->conf->max_waiting);
+
+        control->own[control->n_own_lines] = orders;
+        control->n_own_lines += orders != NULL;
+        if (!orders)
+            return GW_E_NOMEM;
+        control->buses[i] = (struct gw_bus_orders){orders, control->answers};
+    }
+    return GW_OK;
+}
+
+static enum gw_err init_queues(struct gw_control *control, const struct gw_control_lines *lines)
 {
     size_t n_buses = control->config->n_buses;
 
@@ -77,28 +96,44 @@ static enum gw_err init_queues(struct gw_control *control)
     control->jobs = calloc(control->n_jobs + 1, sizeof *control->jobs);
     control->buses = calloc(n_buses + 1, sizeof *control->buses);
     control->n_waiting = calloc(n_buses + 1, sizeof *control->n_waiting);
-    control->answers = gw_queue_new(sizeof(struct gw_bus_answer), control->n_jobs + 1);
+    control->own = calloc(n_buses + 1, sizeof *control->own);
+    control->owns_answers = !lines;
+    control->answers =
+        lines ? lines->answers : gw_queue_new(sizeof(struct gw_bus_answer), control->n_jobs + 1);
     control->subscription = (struct gw_mqtt_subscription){
         control->names, control->n_targets,
         gw_queue_new(sizeof(struct gw_mqtt_message), GW_MQTT_MESSAGES_MAX)};
-    if (!control->jobs || !control->buses || !control->n_waiting || !control->answers ||
-        !control->subscription.messages)
+    if (!control->jobs || !control->buses || !control->own || !control->n_waiting ||
+        !control->answers || !control->subscription.messages)
         return GW_E_NOMEM;
-    for (size_t i = 0; i < n_buses; i++) {
-        control->buses[i] = (struct gw_bus_orders){
-            gw_queue_new(sizeof(struct gw_bus_order), (size_t)control->conf->max_waiting),
-            control->answers};
-        if (!control->buses[i].orders)
-            return GW_E_NOMEM;
-    }
-    return GW_OK;
+    return init_lines(control, lines);
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Goes on where another one stood: a ticket is never given twice, and a command that was written stays known. */
+static void inherit(struct gw_control *control, struct gw_control *before)
+{
+    control->last_ticket = before->last_ticket;
+    control->armed_until_us = before->armed_until_us;
+    control->offline_since_us = before->offline_since_us;
+    atomic_store(&control->is_online, atomic_load(&before->is_online));
+    if (!is_same_file(control->conf->ids_file, before->conf->ids_file))
+        return;
+    control->ids = before->ids;
+    control->is_ids_bad = before->is_ids_bad;
+    before->ids = NULL;
 }
 
 static enum gw_err init_files(struct gw_control *control)
 {
-    const char *why;
+    const char *why = NULL;
 
-    control->ids = gw_ids_new(control->conf->ids_file, &why);
+    if (!control->ids)
+        control->ids = gw_ids_new(control->conf->ids_file, &why);
     control->audit = gw_audit_new(control->conf->audit_file, control->conf->audit_max_bytes);
     if (!control->ids || !control->audit)
         return GW_E_NOMEM;
@@ -106,12 +141,19 @@ static enum gw_err init_files(struct gw_control *control)
         gw_log(GW_LOG_ERROR, "command",
                "%s cannot be used: %s; ids of commands are forgotten at a restart",
                control->conf->ids_file, why);
-    control->is_ids_bad = why != NULL;
+    control->is_ids_bad = control->is_ids_bad || why;
     return GW_OK;
 }
 
 enum gw_err gw_control_new(const struct gw_config *config, struct gw_outbox *outbox,
                            const struct gw_clock *clock, struct gw_control **ret_control)
+{
+    return gw_control_new_on(config, outbox, clock, NULL, ret_control);
+}
+
+enum gw_err gw_control_new_on(const struct gw_config *config, struct gw_outbox *outbox,
+                              const struct gw_clock *clock, const struct gw_control_lines *lines,
+                              struct gw_control **ret_control)
 {
     struct gw_control *control;
     enum gw_err err;
@@ -129,9 +171,11 @@ enum gw_err gw_control_new(const struct gw_config *config, struct gw_outbox *out
     control->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     err = control->stop_fd < 0 ? GW_E_NOMEM : init_targets(control);
     if (err == GW_OK)
-        err = init_queues(control);
+        err = init_queues(control, lines);
     if (err == GW_OK)
         err = gw_control_safes_init(control);
+    if (err == GW_OK && lines && lines->before)
+        inherit(control, lines->before);
     if (err == GW_OK)
         err = init_files(control);
     if (err != GW_OK)
@@ -145,9 +189,10 @@ void gw_control_free(struct gw_control *control)
 {
     if (!control)
         return;
-    for (size_t i = 0; control->buses && i < control->config->n_buses; i++)
-        gw_queue_free(control->buses[i].orders);
-    gw_queue_free(control->answers);
+    for (size_t i = 0; i < control->n_own_lines; i++)
+        gw_queue_free(control->own[i]);
+    if (control->owns_answers)
+        gw_queue_free(control->answers);
     gw_queue_free(control->subscription.messages);
     gw_strmap_free(&control->topics);
     gw_ids_free(control->ids);
@@ -156,6 +201,7 @@ void gw_control_free(struct gw_control *control)
     free(control->names);
     free(control->jobs);
     free(control->buses);
+    free(control->own);
     free(control->n_waiting);
     free(control->safes);
     if (control->stop_fd >= 0)
@@ -311,6 +357,12 @@ enum gw_err gw_control_stop(struct gw_control *control, int64_t deadline_us)
     (void)eventfd_write(control->stop_fd, 1);
     return pthread_clockjoin_np(control->thread, NULL, CLOCK_MONOTONIC, &last) == 0 ? GW_OK
                                                                                     : GW_E_TIMEOUT;
+}
+
+enum gw_err gw_control_pause(struct gw_control *control, int64_t deadline_us)
+{
+    atomic_store(&control->keeps_still, true);
+    return gw_control_stop(control, deadline_us);
 }
 
 void gw_control_finish(struct gw_control *control)

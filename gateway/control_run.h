@@ -13,7 +13,6 @@
 #include "gateway/strmap.h"
 
 enum {
-    GW_CONTROL_JOBS_MAX = 256, /* commands under way in all */
     GW_CONTROL_RESULT_MAX = 16384,
     GW_CONTROL_BATCH = 64, /* messages between two syncs of the ids */
     GW_CONTROL_ARMING = -2,
@@ -88,11 +87,14 @@ struct gw_control {
     atomic_bool is_online;
     int64_t offline_since_us; /* 0: it is there */
     bool is_stopping;         /* the thread's own */
+    bool owns_answers;
+    struct gw_queue **own; /* orders for buses that brought none */
+    size_t n_own_lines;
 
     pthread_t thread;
     struct gw_pulse pulse;
     int stop_fd;
-    atomic_bool wants_stop;
+    atomic_bool wants_stop, keeps_still; /* keeps_still: on_stop values are not written */
     int64_t stop_by_us;
 };
 

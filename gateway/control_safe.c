@@ -79,7 +79,7 @@ static bool is_due(const struct gw_control *control, const struct gw_safe *safe,
     if (safe->is_written || safe->is_under_way || now_us < safe->not_before_us)
         return false;
     if (safe->is_on_stop)
-        return control->is_stopping;
+        return control->is_stopping && !atomic_load(&control->keeps_still);
     return !control->is_stopping && control->offline_since_us > 0 &&
            now_us - control->offline_since_us >= safe->after_us;
 }
@@ -125,6 +125,8 @@ void gw_control_safe_done(struct gw_control *control, struct gw_safe *safe, bool
 
 bool gw_control_safes_left(const struct gw_control *control)
 {
+    if (atomic_load(&control->keeps_still))
+        return false;
     for (size_t i = 0; i < control->n_safes; i++)
         if (control->safes[i].is_on_stop && !control->safes[i].is_written)
             return true;

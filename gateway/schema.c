@@ -202,6 +202,13 @@ static const struct gw_key mqtt_keys[] = {
      .def = "256KiB",
      .help = "A message larger than this is dropped, and said so.",
      .example = "256KiB"},
+    {.name = "clear_removed",
+     .type = GW_KEY_BOOL,
+     .offset = MQTT(conf.clear_removed),
+     .def = "false",
+     .help = "A reload that removes points or moves their topics clears what the broker retains on "
+             "the old ones.",
+     .example = "true"},
     {.name = NULL},
 };
 

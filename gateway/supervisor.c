@@ -1,6 +1,6 @@
 /* supervisor: the life of a gateway from start to stop. Knows no device and no broker, only who runs.
  *
- * DESIGN: first the outbox, then commands, then the publisher, then the buses. At the stop commands come first, since
+ * DESIGN: first the outbox, then the buses, then commands, then the publisher. At the stop commands come first, since
  * on_stop values are still to be written; then buses, then the publisher. From the signal on commands have 1.2 s,
  * buses 2.5 s to end, the publisher flushes until 4 s, and at 5 s everything is over: a driver that hangs in a
  * system call keeps its memory and its thread, and the process ends without it. */
@@ -16,13 +16,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "gateway/bus.h"
-#include "gateway/control.h"
 #include "gateway/duration.h"
 #include "gateway/log.h"
 #include "gateway/notify.h"
-#include "gateway/outbox.h"
-#include "gateway/publisher.h"
+#include "gateway/reload.h"
 #include "gateway/watchdog.h"
 
 #define SECOND_US ((int64_t)1000000)
@@ -37,17 +34,9 @@ enum {
 };
 
 struct supervisor {
-    const struct gw_config *config;
-    struct gw_outbox *outbox;
-    struct gw_control *control; /* NULL: commands are not enabled */
-    bool is_control_running, is_control_late;
-    struct gw_mqtt_conf mqtt; /* the configuration's, with what control subscribes to */
-    struct gw_publisher *publisher;
-    struct gw_bus_thread **buses; /* NULL entries: ended */
-    bool *is_bus_late, is_publisher_late;
-    size_t n_buses;
-    struct gw_watchdog watchdog;
+    struct gw_site site;
     int signal_fd;
+    struct gw_watchdog watchdog;
 
     uint64_t n_dropped_seen, n_dropped_before;
     unsigned n_calm_looks;
@@ -112,36 +101,18 @@ static int wait_signal(const struct supervisor *s, int timeout_ms)
 
 /* ---- running --------------------------------------------------------------------------------------- */
 
-static enum gw_err start_all(struct supervisor *s)
+static enum gw_err start_all(struct gw_site *site)
 {
-    const struct gw_config *config = s->config;
-    size_t max_payload = (size_t)config->mqtt.max_payload;
+    const struct gw_buffer_conf *buffer = &site->generation->config->buffer;
 
-    s->buses = calloc(config->n_buses + 1, sizeof(struct gw_bus_thread *));
-    s->is_bus_late = calloc(config->n_buses + 1, sizeof *s->is_bus_late);
-    s->outbox =
-        gw_outbox_memory_new((uint64_t)config->buffer.max_bytes, config->buffer.drop_newest);
-    if (!s->buses || !s->is_bus_late || !s->outbox)
+    site->outbox = gw_outbox_memory_new((uint64_t)buffer->max_bytes, buffer->drop_newest);
+    if (!site->outbox)
         return GW_E_NOMEM;
-    enum gw_err err = gw_control_new(config, s->outbox, &gw_system_clock, &s->control);
-    s->mqtt = config->mqtt;
-    s->mqtt.subscription = gw_control_subscription(s->control);
-    if (err == GW_OK && s->control)
-        err = gw_control_start(s->control);
-    s->is_control_running = err == GW_OK && s->control;
+    gw_plant_init(&site->plant, site->outbox);
+    enum gw_err err = gw_plant_start_missing(&site->plant, site->generation);
     if (err == GW_OK)
-        err = gw_publisher_start(&s->mqtt, s->outbox, &gw_system_clock, &s->publisher);
-    for (; err == GW_OK && s->n_buses < config->n_buses; s->n_buses++) {
-        const struct gw_bus_conf *bus = &config->buses[s->n_buses];
-
-        err = gw_bus_start(bus, s->outbox, &gw_system_clock, max_payload,
-                           gw_control_orders(s->control, s->n_buses), &s->buses[s->n_buses]);
-        if (err != GW_OK) {
-            gw_log(GW_LOG_ERROR, bus->name, "cannot be started (%s)", gw_err_str(err));
-            break;
-        }
-    }
-    return err;
+        err = gw_site_start_control(site, site->generation);
+    return err == GW_OK ? gw_site_start_publisher(site, site->generation) : err;
 }
 
 /* Says once that messages are dropped, and once that this is over. */
@@ -149,7 +120,7 @@ static void look_at_drops(struct supervisor *s)
 {
     struct gw_outbox_stats stats;
 
-    s->outbox->ops->stats(s->outbox, &stats);
+    s->site.outbox->ops->stats(s->site.outbox, &stats);
     bool is_new = stats.n_dropped > s->n_dropped_seen;
     if (is_new && !s->is_dropping) {
         s->is_dropping = true;
@@ -157,7 +128,7 @@ static void look_at_drops(struct supervisor *s)
         gw_log(GW_LOG_WARN, "buffer",
                "full with %" PRIu64 " messages (%" PRIu64 " bytes), dropping the %s ones",
                stats.n_messages, stats.n_bytes,
-               s->config->buffer.drop_newest ? "newest" : "oldest");
+               s->site.generation->config->buffer.drop_newest ? "newest" : "oldest");
     }
     s->n_dropped_seen = stats.n_dropped;
     s->n_calm_looks = is_new ? 0 : s->n_calm_looks + 1;
@@ -173,26 +144,30 @@ static void look_at_threads(struct supervisor *s)
     int64_t now_us = gw_now_us(&gw_system_clock);
 
     gw_watchdog_begin(&s->watchdog);
-    gw_watchdog_thread(&s->watchdog, "publisher", gw_publisher_late_us(s->publisher, now_us),
-                       &s->is_publisher_late);
-    if (s->control)
-        gw_watchdog_thread(&s->watchdog, "commands", gw_control_late_us(s->control, now_us),
-                           &s->is_control_late);
-    for (size_t i = 0; i < s->n_buses; i++)
-        gw_watchdog_thread(&s->watchdog, s->config->buses[i].name,
-                           gw_bus_late_us(s->buses[i], now_us), &s->is_bus_late[i]);
+    gw_watchdog_thread(&s->watchdog, "publisher", gw_publisher_late_us(s->site.publisher, now_us),
+                       &s->site.is_publisher_late_told);
+    if (s->site.control)
+        gw_watchdog_thread(&s->watchdog, "commands", gw_control_late_us(s->site.control, now_us),
+                           &s->site.is_control_late_told);
+    for (size_t i = 0; i < s->site.plant.n_buses; i++) {
+        struct gw_running_bus *bus = &s->site.plant.buses[i];
+
+        gw_watchdog_thread(&s->watchdog, bus->conf->name, gw_bus_late_us(bus->thread, now_us),
+                           &bus->is_late_told);
+    }
     gw_watchdog_end(&s->watchdog);
 }
 
 /* Values for the time without a broker depend on it. */
-static void look_at_broker(struct supervisor *s)
+static void look_at_broker(struct gw_site *site)
 {
     struct gw_publisher_stats stats;
 
-    gw_publisher_stats(s->publisher, &stats);
-    gw_control_set_online(s->control, stats.is_connected);
+    gw_publisher_stats(site->publisher, &stats);
+    gw_control_set_online(site->control, stats.is_connected);
 }
 
+/* Gives the signal that ends it; 0: the publisher is lost. */
 static int run_until_signal(struct supervisor *s)
 {
     while (true) {
@@ -200,37 +175,26 @@ static int run_until_signal(struct supervisor *s)
 
         if (signo == SIGTERM || signo == SIGINT)
             return signo;
-        if (signo == SIGHUP)
-            gw_log(GW_LOG_WARN, NULL, "reload is not supported yet: restart the service");
+        if (signo == SIGHUP) {
+            enum gw_err err = gw_reload(&s->site);
+
+            if (err != GW_OK && err != GW_E_CONFIG)
+                return 0;
+        }
+        gw_reload_catch_up(&s->site);
         look_at_drops(s);
-        look_at_broker(s);
+        look_at_broker(&s->site);
         look_at_threads(s);
     }
 }
 
 /* ---- stopping -------------------------------------------------------------------------------------- */
 
-/* Gives the number of threads that hang. */
-static size_t stop_buses(struct supervisor *s, int64_t deadline_us)
-{
-    size_t n_hanging = 0;
-
-    for (size_t i = 0; i < s->n_buses; i++)
-        gw_bus_ask_stop(s->buses[i]);
-    for (size_t i = 0; i < s->n_buses; i++) {
-        if (gw_bus_join(s->buses[i], deadline_us) == GW_OK)
-            continue;
-        n_hanging++;
-        gw_log(GW_LOG_WARN, s->config->buses[i].name, "hangs in its driver, ending without it");
-    }
-    return n_hanging;
-}
-
-static void tell_stop(const struct supervisor *s, const struct gw_outbox_stats *before)
+static void tell_stop(struct gw_outbox *outbox, const struct gw_outbox_stats *before)
 {
     struct gw_outbox_stats after;
 
-    s->outbox->ops->stats(s->outbox, &after);
+    outbox->ops->stats(outbox, &after);
     gw_log(GW_LOG_INFO, NULL,
            "stopped: %" PRIu64 " messages flushed, %" PRIu64
            " left and lost; since the start %" PRIu64 " put, %" PRIu64 " acknowledged, %" PRIu64
@@ -240,54 +204,65 @@ static void tell_stop(const struct supervisor *s, const struct gw_outbox_stats *
 }
 
 /* Gives whether all threads ended; if not, nothing that they use may be freed. */
-static bool stop_all(struct supervisor *s)
+static bool stop_all(struct gw_site *site)
 {
     int64_t start_us = gw_now_us(&gw_system_clock);
     struct gw_outbox_stats before = {0};
-    bool is_control_good = !s->is_control_running ||
-                           gw_control_stop(s->control, start_us + CONTROL_MS * 1000) == GW_OK;
-    size_t n_hanging = stop_buses(s, start_us + JOIN_MS * 1000);
+    bool is_control_good = !site->is_control_running ||
+                           gw_control_stop(site->control, start_us + CONTROL_MS * 1000) == GW_OK;
+    size_t n_hanging = gw_plant_stop(&site->plant, start_us + JOIN_MS * 1000);
 
     if (!is_control_good) {
         n_hanging++;
         gw_log(GW_LOG_WARN, "command", "hangs, ending without it");
-    } else if (s->control) {
-        gw_control_finish(s->control);
+    } else if (site->control) {
+        gw_control_finish(site->control);
     }
-    if (s->outbox)
-        s->outbox->ops->stats(s->outbox, &before);
-    if (s->publisher && gw_publisher_stop(s->publisher, start_us + FLUSH_MS * 1000,
-                                          start_us + END_MS * 1000) != GW_OK) {
+    if (site->outbox)
+        site->outbox->ops->stats(site->outbox, &before);
+    if (site->publisher && gw_publisher_stop(site->publisher, start_us + FLUSH_MS * 1000,
+                                             start_us + END_MS * 1000) != GW_OK) {
         n_hanging++;
         gw_log(GW_LOG_WARN, "publisher", "hangs, ending without it");
     }
-    if (s->outbox && s->publisher)
-        tell_stop(s, &before);
+    if (site->outbox && site->publisher)
+        tell_stop(site->outbox, &before);
     return n_hanging == 0;
 }
 
-enum gw_err gw_supervisor_run(const struct gw_config *config, const char *version)
+static enum gw_err run(struct supervisor *s)
 {
-    struct supervisor s = {.config = config, .signal_fd = -1};
+    gw_notify_ready();
+    int signo = run_until_signal(s);
+
+    if (signo != 0) {
+        gw_log(GW_LOG_INFO, NULL, "%s: stopping", signo == SIGTERM ? "SIGTERM" : "SIGINT");
+        return GW_OK;
+    }
+    gw_log(GW_LOG_ERROR, NULL, "the connection to the broker cannot be changed, ending");
+    _exit(EXIT_FAILURE); /* what hangs uses what would have to be freed */
+}
+
+enum gw_err gw_supervisor_run(const struct gw_config_source *source, struct gw_config *config,
+                              const char *version)
+{
+    struct supervisor s = {.site.source = source, .signal_fd = -1};
     enum gw_err err = catch_signals(&s);
 
+    s.site.generation = gw_generation_new(source, config);
+    if (!s.site.generation)
+        return GW_E_NOMEM;
     gw_watchdog_init(&s.watchdog);
     if (err == GW_OK) {
         tell_start(config, version);
-        err = start_all(&s);
+        err = start_all(&s.site);
     }
-    if (err == GW_OK) {
-        gw_notify_ready();
-        gw_log(GW_LOG_INFO, NULL, "%s: stopping",
-               run_until_signal(&s) == SIGTERM ? "SIGTERM" : "SIGINT");
-    }
+    if (err == GW_OK)
+        err = run(&s);
     gw_notify_stopping();
-    if (!stop_all(&s))
+    if (!stop_all(&s.site))
         _exit(err == GW_OK ? EXIT_SUCCESS : EXIT_FAILURE);
-    gw_control_free(s.control);
-    gw_outbox_free(s.outbox);
-    free(s.buses);
-    free(s.is_bus_late);
+    gw_site_done(&s.site);
     if (s.signal_fd >= 0)
         close(s.signal_fd);
     return err;

@@ -1,0 +1,116 @@
+/* config_fingerprint: a number for all that a part of the configuration was made from, so that a reload finds out what
+ * has changed. Made from the texts as they are written, not from the structs: nobody can forget a member. Includes and
+ * templates are in it; where something stands in a file is not. */
+#include "gateway/config_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FILE_MAX_BYTES = 256 * 1024 };
+
+/* FNV-1a, 64 bits: what differs by chance only, not by intent, collides once in 10^19. */
+static uint64_t add_bytes(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+static uint64_t add_text(uint64_t h, const char *text)
+{
+    return text ? add_bytes(h, text, strlen(text) + 1) : add_bytes(h, "\1", 1);
+}
+
+static uint64_t add_map(uint64_t h, const struct gw_yaml_node *map, bool is_root);
+
+/* The tree is not deeper than GW_YAML_MAX_DEPTH. */
+static uint64_t add_node(uint64_t h, const struct gw_yaml_node *node)
+{
+    const unsigned char kind = node->kind;
+
+    h = add_text(h, node->key);
+    h = add_bytes(h, &kind, 1);
+    if (gw_yaml_is_scalar(node))
+        return add_text(h, node->text);
+    if (node->kind != GW_YAML_LIST && node->kind != GW_YAML_MAP)
+        return h;
+    if (node->kind == GW_YAML_MAP)
+        return add_map(h, node, false);
+    for (const struct gw_yaml_node *entry = node->first; entry; entry = entry->next)
+        h = add_node(h, entry);
+    return add_bytes(h, "\2", 1);
+}
+
+/* Sections of their own, which say nothing of buses. */
+static bool is_apart(const char *key)
+{
+    static const char *const apart[] = {"mqtt", "buffer", "http", "buses", "include"};
+
+    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++)
+        if (strcmp(key, apart[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The order of its entries does not count. */
+static uint64_t add_map(uint64_t h, const struct gw_yaml_node *map, bool is_root)
+{
+    uint64_t sum = 0;
+
+    for (const struct gw_yaml_node *entry = map->first; entry; entry = entry->next)
+        if (!is_root || !is_apart(entry->key))
+            sum += add_node(GW_FINGERPRINT_START, entry);
+    return add_bytes(h, &sum, sizeof sum);
+}
+
+/* The defaults of the file, the bus, and the templates of its devices. */
+uint64_t gw_fingerprint_bus(const struct gw_loader *loader, const struct gw_yaml_node *root,
+                            const struct gw_yaml_node *bus)
+{
+    const struct gw_yaml_node *devices = gw_yaml_get(bus, "devices");
+    uint64_t h = add_bytes(GW_FINGERPRINT_START, &loader->config->mqtt.max_payload,
+                           sizeof loader->config->mqtt.max_payload);
+
+    h = add_map(h, root, true);
+    h = add_node(h, bus);
+    if (!devices || devices->kind != GW_YAML_LIST)
+        return h;
+    for (const struct gw_yaml_node *device = devices->first; device; device = device->next) {
+        const struct gw_yaml_node *name = gw_yaml_get(device, "template");
+        const struct gw_template *template =
+            name && gw_yaml_is_scalar(name) ? gw_strmap_get(&loader->templates, name->text) : NULL;
+
+        if (template && template->map)
+            h = add_node(h, template->map);
+    }
+    return h;
+}
+
+uint64_t gw_fingerprint_node(uint64_t h, const struct gw_yaml_node *node)
+{
+    return node ? add_node(h, node) : add_bytes(h, "\3", 1);
+}
+
+uint64_t gw_fingerprint_text(uint64_t h, const char *text)
+{
+    return add_text(h, text);
+}
+
+/* What stands in a file: a certificate that was renewed counts. */
+uint64_t gw_fingerprint_file(uint64_t h, const char *file)
+{
+    char bytes[4096];
+    size_t n, left = FILE_MAX_BYTES;
+    FILE *in = file ? fopen(file, "re") : NULL;
+
+    if (!in)
+        return add_text(h, file);
+    while (left > 0 && (n = fread(bytes, 1, sizeof bytes, in)) > 0) {
+        h = add_bytes(h, bytes, n);
+        left -= n < left ? n : left;
+    }
+    fclose(in);
+    return h;
+}

@@ -1,0 +1,53 @@
+/* plant: the buses that run, brought to what a configuration wants: what it says as before goes on undisturbed, the rest
+ * is ended or started. Main thread only. */
+#ifndef GW_PLANT_H
+#define GW_PLANT_H
+
+#include "gateway/bus.h"
+#include "gateway/bus_command.h"
+#include "gateway/generation.h"
+
+struct gw_running_bus {
+    const struct gw_bus_conf *conf;
+    struct gw_bus_thread *thread;
+    struct gw_generation *generation; /* that conf lives in */
+    struct gw_bus_orders *orders;     /* its own; NULL: it only reads */
+    bool is_leaving;                  /* asked to end */
+    bool is_late_told;                /* the watchdog's */
+};
+
+struct gw_plant {
+    struct gw_outbox *outbox;
+    struct gw_queue *answers; /* of all buses that take commands; NULL until there is one */
+    struct gw_running_bus *buses;
+    size_t n_buses, n_room;
+};
+
+/* What a configuration changes. */
+struct gw_plant_change {
+    size_t n_same, n_changed, n_new, n_removed;
+};
+
+void gw_plant_init(struct gw_plant *plant, struct gw_outbox *outbox);
+/* Compares what runs with what is wanted. Changes nothing. */
+void gw_plant_compare(const struct gw_plant *plant, const struct gw_config *wanted,
+                      struct gw_plant_change *ret_change);
+/* Would every bus that is new or changed start? No I/O. Gives the bus that would not, and why; NULL: all would. */
+const struct gw_bus_conf *gw_plant_find_unfit(const struct gw_plant *plant,
+                                              const struct gw_config *wanted, enum gw_err *ret_why);
+
+/* The three steps of a change. A bus whose predecessor of the same name still runs is not started yet. */
+void gw_plant_end_others(struct gw_plant *plant, const struct gw_config *wanted);
+/* Waits until deadline_us for those that were asked to end; gives the number of those that still run. */
+size_t gw_plant_reap(struct gw_plant *plant, int64_t deadline_us);
+GW_MUST_CHECK enum gw_err gw_plant_start_missing(struct gw_plant *plant,
+                                                 struct gw_generation *wanted);
+
+/* The orders of a bus that runs and stays; NULL without. */
+const struct gw_bus_orders *gw_plant_orders(const struct gw_plant *plant, const char *name);
+
+/* Ends all; gives the number of those that hang. Nothing that these use may be freed. */
+size_t gw_plant_stop(struct gw_plant *plant, int64_t deadline_us);
+void gw_plant_done(struct gw_plant *plant);
+
+#endif

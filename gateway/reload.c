@@ -1,0 +1,288 @@
+/* reload. DESIGN: first everything is found out (the file, what changed, whether a changed bus would start), and only
+ * then anything is ended. Buses end before others start, since they may share a port; the publisher changes in between.
+ * A bus that hangs in its driver is left behind: its successor starts when it ends. */
+#include "gateway/reload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/log.h"
+#include "gateway/notify.h"
+#include "gateway/strmap.h"
+
+enum {
+    END_MS = 10000, /* for the buses that end */
+    FLUSH_MS = 2000,
+    LEAVE_MS = 15000, /* for the publisher: a resolver may take long */
+    MISTAKES_MAX = 20,
+};
+
+static int64_t after_ms(int64_t ms)
+{
+    return gw_now_us(&gw_system_clock) + ms * 1000;
+}
+
+/* ---- a wrong file ---------------------------------------------------------------------------------- */
+
+struct teller {
+    size_t n_told;
+};
+
+static void tell_mistake(void *ctx, bool is_warning, struct gw_mark mark, const char *sentence)
+{
+    struct teller *teller = ctx;
+
+    if (is_warning || teller->n_told++ >= MISTAKES_MAX)
+        return;
+    if (mark.file)
+        gw_log(GW_LOG_ERROR, "reload", "%s:%u:%u: %s", mark.file, mark.line, mark.column, sentence);
+    else
+        gw_log(GW_LOG_ERROR, "reload", "%s", sentence);
+}
+
+static void tell_refused(const struct gw_diags *diags)
+{
+    struct teller teller = {0};
+    size_t n = gw_diags_count(diags);
+
+    gw_diags_each(diags, tell_mistake, &teller);
+    gw_log(GW_LOG_ERROR, "reload",
+           "refused: %zu mistake%s in the configuration; the old one stays in force", n,
+           n == 1 ? "" : "s");
+    gw_notify_status("reload refused: %zu mistake%s in the configuration", n, n == 1 ? "" : "s");
+}
+
+/* ---- topics that go -------------------------------------------------------------------------------- */
+
+struct topics {
+    char **items;
+    size_t n, n_room;
+};
+
+static void visit_retained(const struct gw_bus_conf *bus,
+                           void (*visit)(void *ctx, const char *topic), void *ctx)
+{
+    for (size_t i = 0; i < bus->n_devices; i++) {
+        const struct gw_device_conf *device = &bus->devices[i];
+        bool any_per_device = false;
+
+        for (size_t k = 0; k < device->n_points; k++) {
+            const struct gw_publish *publish = &device->points[k].publish;
+
+            if (publish->per == GW_PER_DEVICE)
+                any_per_device = true;
+            else if (publish->retain)
+                visit(ctx, publish->topic);
+        }
+        if (any_per_device && device->publish.retain)
+            visit(ctx, device->publish.topic);
+    }
+}
+
+static void note_topic(void *ctx, const char *topic)
+{
+    *gw_strmap_at(ctx, topic) = ctx;
+}
+
+struct search {
+    const struct gw_strmap *wanted;
+    struct topics *gone;
+};
+
+static void collect_gone(void *ctx, const char *topic)
+{
+    struct search *search = ctx;
+    struct topics *gone = search->gone;
+
+    if (gw_strmap_get(search->wanted, topic))
+        return;
+    if (gone->n == gone->n_room) {
+        size_t n_room = gone->n_room ? 2 * gone->n_room : 64;
+        char **items = realloc(gone->items, n_room * sizeof *items);
+
+        if (!items)
+            return;
+        gone->items = items;
+        gone->n_room = n_room;
+    }
+    gone->items[gone->n] = strdup(topic);
+    gone->n += gone->items[gone->n] != NULL;
+}
+
+/* Lists the retained topics that run now and are not in the wanted configuration; copies, since theirs may go. */
+static void list_gone(const struct gw_plant *plant, const struct gw_config *wanted,
+                      struct topics *ret_gone)
+{
+    struct gw_strmap topics = {0};
+    struct search search = {&topics, ret_gone};
+
+    for (size_t i = 0; i < wanted->n_buses; i++)
+        visit_retained(&wanted->buses[i], note_topic, &topics);
+    for (size_t i = 0; i < plant->n_buses; i++)
+        visit_retained(plant->buses[i].conf, collect_gone, &search);
+    gw_strmap_free(&topics);
+}
+
+/* An empty retained message makes the broker forget. Source: MQTT 3.1.1, 3.3.1.3. */
+static void clear_gone(struct gw_outbox *outbox, struct topics *gone)
+{
+    for (size_t i = 0; i < gone->n; i++) {
+        const struct gw_message message = {
+            .topic = gone->items[i],
+            .payload = "",
+            .qos = 1,
+            .retain = true,
+            .acquired_wall_ms = gw_wall_ms(&gw_system_clock),
+        };
+
+        if (outbox->ops->put(outbox, &message) != GW_OK)
+            gw_log(GW_LOG_WARN, "reload", "the buffer is full, %s stays retained", gone->items[i]);
+        free(gone->items[i]);
+    }
+    free(gone->items);
+}
+
+/* ---- applying -------------------------------------------------------------------------------------- */
+
+static enum gw_err stop_publisher(struct gw_site *site)
+{
+    if (gw_publisher_stop(site->publisher, after_ms(FLUSH_MS), after_ms(LEAVE_MS)) != GW_OK)
+        return GW_E_TIMEOUT;
+    site->publisher = NULL;
+    site->outbox->ops->rewind(
+        site->outbox); /* its consumer has ended: until the next starts it is us */
+    return GW_OK;
+}
+
+static enum gw_err start_publisher(struct gw_site *site, struct gw_generation *next)
+{
+    enum gw_err err = gw_site_start_publisher(site, next);
+
+    if (err != GW_E_CONFIG)
+        return err;
+    gw_log(GW_LOG_ERROR, "reload",
+           "the new settings of the broker cannot be used, going on with the old ones");
+    return gw_site_start_publisher(site, site->publisher_generation);
+}
+
+static void tell_applied(const struct gw_plant_change *change)
+{
+    gw_log(GW_LOG_INFO, "reload",
+           "applied: buses: %zu new, %zu changed, %zu removed, %zu go on undisturbed",
+           change->n_new, change->n_changed, change->n_removed, change->n_same);
+    gw_notify_status("reloaded: %zu new, %zu changed, %zu removed, %zu undisturbed buses",
+                     change->n_new, change->n_changed, change->n_removed, change->n_same);
+}
+
+/* What is under way on any bus is finished before anything changes; its next command is decided by the new settings. */
+static enum gw_err change_buses(struct gw_site *site, struct gw_generation *next, bool has_control)
+{
+    if (has_control && gw_site_pause_control(site, after_ms(END_MS)) != GW_OK)
+        return GW_E_TIMEOUT;
+    gw_notify_alive(); /* the watchdog's patience is longer than each of these waits, not than all */
+    gw_plant_end_others(&site->plant, next->config);
+    if (gw_plant_reap(&site->plant, after_ms(END_MS)) > 0)
+        gw_log(GW_LOG_ERROR, "reload",
+               "a bus hangs in its driver; its new settings take effect when it ends");
+    gw_notify_alive();
+    if (has_control && site->control)
+        gw_control_finish(site->control);
+    return GW_OK;
+}
+
+static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
+                         const struct gw_plant_change *change)
+{
+    const bool has_control = (site->control || next->config->commands.is_enabled) &&
+                             change->n_new + change->n_changed + change->n_removed > 0;
+    const bool is_broker_new =
+        site->publisher_generation->config->mqtt.fingerprint != next->config->mqtt.fingerprint;
+    struct topics gone = {0};
+
+    if (next->config->mqtt.clear_removed)
+        list_gone(&site->plant, next->config, &gone);
+    enum gw_err err = change_buses(site, next, has_control);
+    if (is_broker_new)
+        gw_log(GW_LOG_INFO, "reload", "the settings of the broker changed, connecting again");
+    if (err == GW_OK && (is_broker_new || has_control)) /* it holds what control subscribes to */
+        err = stop_publisher(site);
+    clear_gone(site->outbox, &gone);
+    if (err != GW_OK)
+        return err;
+    gw_generation_release(site->generation);
+    site->generation = gw_generation_hold(next);
+    enum gw_err partly = gw_plant_start_missing(&site->plant, next);
+    if (has_control && gw_site_start_control(site, next) != GW_OK)
+        gw_log(GW_LOG_ERROR, "reload", "commands cannot be taken any more (out of memory)");
+    if (!site->publisher)
+        err = start_publisher(site, next);
+    if (err == GW_OK && partly == GW_OK)
+        tell_applied(change);
+    return err;
+}
+
+static bool is_unchanged(const struct gw_site *site, const struct gw_config *next,
+                         const struct gw_plant_change *change)
+{
+    const struct gw_config *now = site->generation->config;
+
+    return change->n_new == 0 && change->n_changed == 0 && change->n_removed == 0 &&
+           now->mqtt.fingerprint == next->mqtt.fingerprint &&
+           now->buffer.fingerprint == next->buffer.fingerprint;
+}
+
+static enum gw_err take(struct gw_site *site, struct gw_generation *next)
+{
+    struct gw_plant_change change;
+    enum gw_err why;
+    const struct gw_bus_conf *unfit = gw_plant_find_unfit(&site->plant, next->config, &why);
+
+    if (unfit) {
+        gw_log(GW_LOG_ERROR, "reload",
+               "refused: bus %s cannot be started (%s); the old "
+               "configuration stays in force",
+               unfit->name, gw_err_str(why));
+        gw_notify_status("reload refused: bus %s cannot be started", unfit->name);
+        return GW_E_CONFIG;
+    }
+    gw_plant_compare(&site->plant, next->config, &change);
+    if (is_unchanged(site, next->config, &change)) {
+        gw_log(GW_LOG_INFO, "reload", "nothing has changed");
+        return GW_OK;
+    }
+    if (site->generation->config->buffer.fingerprint != next->config->buffer.fingerprint)
+        gw_log(GW_LOG_WARN, "reload", "changes of \"buffer\" take effect with a restart");
+    return apply(site, next, &change);
+}
+
+enum gw_err gw_reload(struct gw_site *site)
+{
+    struct gw_diags *diags = gw_diags_new();
+    struct gw_config *config;
+
+    if (!diags)
+        return GW_OK; /* out of memory: everything stays as it is */
+    gw_notify_reloading();
+    enum gw_err err = site->source->load(site->source->ctx, diags, &config);
+    if (err != GW_OK)
+        tell_refused(diags);
+    gw_diags_free(diags);
+    struct gw_generation *next = err == GW_OK ? gw_generation_new(site->source, config) : NULL;
+    if (next)
+        err = take(site, next);
+    gw_generation_release(next);
+    gw_notify_ready();
+    return err;
+}
+
+void gw_reload_catch_up(struct gw_site *site)
+{
+    bool any_leaving = false;
+
+    for (size_t i = 0; i < site->plant.n_buses; i++)
+        any_leaving |= site->plant.buses[i].is_leaving;
+    if (!any_leaving || gw_plant_reap(&site->plant, after_ms(0)) > 0)
+        return;
+    if (gw_plant_start_missing(&site->plant, site->generation) == GW_OK)
+        gw_log(GW_LOG_INFO, "reload", "what hung has ended; all is applied now");
+}

@@ -1,0 +1,38 @@
+/* site: all that runs for a configuration: outbox, publisher and buses. Shared by the supervisor, which starts and stops
+ * it, and by reload, which changes it. Main thread only. */
+#ifndef GW_SITE_H
+#define GW_SITE_H
+
+#include "gateway/control.h"
+#include "gateway/outbox.h"
+#include "gateway/plant.h"
+#include "gateway/publisher.h"
+
+struct gw_site {
+    const struct gw_config_source *source;
+    struct gw_generation *generation; /* in force */
+    struct gw_outbox *outbox;
+    struct gw_plant plant;
+    struct gw_control *control;               /* NULL: commands are not enabled */
+    struct gw_generation *control_generation; /* that it lives from */
+    bool is_control_running, is_control_late_told;
+    struct gw_publisher *publisher;
+    struct gw_mqtt_conf
+        mqtt; /* the publisher's: the configuration's, with what control subscribes to */
+    struct gw_generation *publisher_generation; /* that its settings live in */
+    bool is_publisher_late_told;                /* the watchdog's */
+};
+
+/* Makes and starts the control of a generation for the buses that run, in place of one that was paused and finished.
+ * GW_E_NOMEM: there are no commands then. */
+GW_MUST_CHECK enum gw_err gw_site_start_control(struct gw_site *site,
+                                                struct gw_generation *generation);
+/* Starts a publisher with the settings of a generation. Errors: those of gw_publisher_start. */
+GW_MUST_CHECK enum gw_err gw_site_start_publisher(struct gw_site *site,
+                                                  struct gw_generation *generation);
+/* Waits for what is under way and ends the thread. GW_E_TIMEOUT: it hangs. */
+GW_MUST_CHECK enum gw_err gw_site_pause_control(struct gw_site *site, int64_t deadline_us);
+/* Frees what does not run any more. */
+void gw_site_done(struct gw_site *site);
+
+#endif
