@@ -284,6 +284,11 @@ struct gw_driver {
     enum gw_err (*scan)(struct gw_bus *bus, int64_t deadline_us,
                         void (*found)(void *ctx, const char *yaml), void *ctx);
     enum gw_err (*identify)(struct gw_device *device, int64_t deadline_us, char *buf, size_t size);
+    /* Optional: reads a place (in the driver's own notation) once and tells everything that it may mean, each as the keys
+     * of a point. GW_E_CONFIG with diag->text when `place` is none. */
+    enum gw_err (*examine)(struct gw_device *device, const char *place, int64_t deadline_us,
+                           void (*found)(void *ctx, const char *yaml, const struct gw_value *value),
+                           void *ctx, struct gw_driver_diag *diag);
 };
 
 /* The one exported symbol: `const struct gw_plugin field2mqtt_plugin`. */

@@ -34,5 +34,8 @@ enum gw_err modbus_execute(struct gw_device *device, const struct gw_request *re
                            struct gw_outcome *outcome);
 enum gw_err modbus_write(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
                          int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome);
+enum gw_err modbus_examine(struct gw_device *device, const char *place, int64_t deadline_us,
+                           void (*found)(void *ctx, const char *yaml, const struct gw_value *value),
+                           void *ctx, struct gw_driver_diag *diag);
 
 #endif

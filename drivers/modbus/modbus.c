@@ -26,7 +26,8 @@ static void close_bus(struct gw_bus *bus)
     .check_point = modbus_check_point, .prepare = modbus_prepare, .open = open_bus,                \
     .close = close_bus, .plan = modbus_plan, .describe = modbus_describe,                          \
     .execute = modbus_execute, .split = modbus_split, .forget = modbus_forget,                     \
-    .write = modbus_write, .redirect = modbus_redirect, .simulate = modbus_simulate
+    .write = modbus_write, .examine = modbus_examine, .redirect = modbus_redirect,                 \
+    .simulate = modbus_simulate
 
 static const struct gw_driver rtu = {
     .name = "modbus-rtu",

@@ -115,6 +115,7 @@ static enum gw_err list_put(struct gw_outbox *outbox, const struct gw_message *m
     snprintf(kept->topic, sizeof kept->topic, "%s", message->topic);
     kept->payload = malloc(message->payload_len + 1);
     memcpy(kept->payload, message->payload, message->payload_len);
+    kept->payload[message->payload_len] = '\0';
     kept->message = *message;
     kept->message.topic = kept->topic;
     kept->message.payload = kept->payload;
