@@ -166,10 +166,22 @@ struct gw_mqtt_conf {
     uint64_t fingerprint; /* of the section, the password and the certificates' contents */
 };
 
+enum gw_durability {
+    GW_DURABLE_NONE,   /* in memory only */
+    GW_DURABLE_OUTAGE, /* on disk while the broker does not acknowledge, and at the stop */
+    GW_DURABLE_ALWAYS, /* on disk before it is sent */
+};
+
 struct gw_buffer_conf {
-    int64_t max_bytes;    /* default 64 MiB */
-    bool drop_newest;     /* when full; default drops the oldest */
-    uint64_t fingerprint; /* of the section */
+    enum gw_durability durability; /* default outage */
+    const char *path;              /* of the file; never NULL */
+    int64_t max_bytes;             /* default 64 MiB */
+    int64_t max_age_us;            /* default 7 days; 0: no limit */
+    bool drop_newest;              /* when full; default drops the oldest */
+    int64_t commit_interval_us;    /* default 1 s */
+    bool is_live_first;            /* after an outage; default in the order of the messages */
+    struct gw_rate drain_rate;     /* of history with is_live_first; default 500/s */
+    uint64_t fingerprint;          /* of the section */
 };
 
 struct gw_commands_conf {

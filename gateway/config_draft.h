@@ -51,8 +51,10 @@ struct gw_mqtt_draft {
 };
 
 struct gw_buffer_draft {
-    int64_t max_bytes;
-    int drop_newest;
+    int durability, drop_newest, is_live_first;
+    const char *path;
+    int64_t max_bytes, max_age_us, commit_interval_us;
+    struct gw_rate drain_rate;
 };
 
 struct gw_bus_draft {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/schema_tables.h"
 #include "gateway/server_url.h"
 
 /* ---- gateway --------------------------------------------------------------------------------------- */
@@ -218,16 +219,37 @@ void gw_load_mqtt(struct gw_loader *loader, const struct gw_yaml_node *map,
 
 /* ---- buffer ---------------------------------------------------------------------------------------- */
 
+/* systemd may give several folders, separated by colons. */
+static const char *default_path(struct gw_loader *loader)
+{
+    const char *folder = loader->env->getenv("STATE_DIRECTORY");
+    const size_t len = folder ? strcspn(folder, ":") : 0;
+
+    return len > 0 ? gw_arena_print(&loader->memory.texts, "%.*s/outbox.db", (int)len, folder)
+                   : "/var/lib/field2mqtt/outbox.db";
+}
+
 void gw_load_buffer(struct gw_loader *loader, const struct gw_yaml_node *map,
                     struct gw_buffer_conf *ret_buffer)
 {
     struct gw_buffer_draft draft = {0};
-    struct gw_walk walk = {.section = gw_schema_root.children[2].section};
+    struct gw_walk walk = {.section = &gw_buffer_section};
 
     gw_decode_defaults(loader, walk.section->keys, &draft, false);
     gw_walk_bind(&walk, walk.section->keys, &draft, 0);
     if (map && !gw_walk_section(loader, &walk, map))
         return;
-    *ret_buffer = (struct gw_buffer_conf){.max_bytes = draft.max_bytes,
-                                          .drop_newest = draft.drop_newest != 0};
+    const struct gw_yaml_node *path = map ? gw_yaml_get(map, "path") : NULL;
+    *ret_buffer = (struct gw_buffer_conf){
+        .durability = (enum gw_durability)draft.durability,
+        .path = path && draft.path
+                    ? gw_path_beside(loader, gw_folder_of(loader, path->file), draft.path)
+                    : default_path(loader),
+        .max_bytes = draft.max_bytes,
+        .max_age_us = draft.max_age_us,
+        .drop_newest = draft.drop_newest != 0,
+        .commit_interval_us = draft.commit_interval_us,
+        .is_live_first = draft.is_live_first != 0,
+        .drain_rate = draft.drain_rate,
+    };
 }

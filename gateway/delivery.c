@@ -81,7 +81,7 @@ static void refuse(struct gw_delivery *delivery, uint64_t seq, const char *topic
 {
     delivery->n_refused++;
     tell_refused(delivery, topic, reason);
-    delivery->outbox->ops->ack(delivery->outbox, seq);
+    delivery->outbox->ops->drop(delivery->outbox, seq, GW_DROP_REFUSED);
 }
 
 /* Source: MQTT 3.1.1 and 5, 2.1.4 and 3.3: header, remaining length, topic, packet id, property length, payload. */
@@ -226,7 +226,7 @@ static bool fetch(struct gw_delivery *delivery)
             break;
         }
         if (is_too_old(delivery, &delivery->pending)) {
-            outbox->ops->ack(outbox, delivery->pending.seq);
+            outbox->ops->drop(outbox, delivery->pending.seq, GW_DROP_EXPIRED);
             continue;
         }
         const char *fault = fault_of(delivery, &delivery->pending, text, sizeof text);

@@ -34,7 +34,7 @@ struct record {
     int64_t acquired_wall_ms, expires_wall_ms;
     size_t payload_len;
     uint32_t topic_len;
-    uint8_t qos, correlation_len;
+    uint8_t qos, kind, correlation_len;
     bool retain;
 };
 
@@ -165,6 +165,12 @@ static void forget(struct memory_outbox *self, uint64_t seq)
 
 /* ---- the interface ---------------------------------------------------------------------------------- */
 
+static void count_drop(struct memory_outbox *self, enum gw_drop reason)
+{
+    self->stats.n_dropped++;
+    self->stats.n_dropped_by[reason]++;
+}
+
 /* Makes room for a message by the policy. The slots are bounded too: one message that is never acknowledged would
  * otherwise keep a slot for each one after it. */
 static bool make_room(struct memory_outbox *self, uint64_t n_bytes)
@@ -175,7 +181,7 @@ static bool make_room(struct memory_outbox *self, uint64_t n_bytes)
            self->end_seq - self->first_seq >= max_slots) {
         if (self->drop_newest)
             return false;
-        self->stats.n_dropped++;
+        count_drop(self, GW_DROP_FULL);
         forget(self, self->first_seq);
     }
     return true;
@@ -199,6 +205,7 @@ static enum gw_err store(struct memory_outbox *self, const struct gw_message *me
     record->payload_len = message->payload_len;
     record->topic_len = (uint32_t)topic_len;
     record->qos = (uint8_t)message->qos;
+    record->kind = (uint8_t)message->kind;
     record->retain = message->retain;
     text = (char *)(record + 1);
     memcpy(text, message->topic, topic_len + 1);
@@ -230,7 +237,9 @@ static enum gw_err memory_put(struct gw_outbox *outbox, const struct gw_message 
         self->stats.n_bytes += n_bytes;
         has_to_wake = self->n_pending++ == 0;
     } else {
-        self->stats.n_dropped++;
+        count_drop(self, !fits               ? GW_DROP_TOO_LARGE
+                         : err == GW_E_NOMEM ? GW_DROP_NO_MEMORY
+                                             : GW_DROP_FULL);
     }
     /* Under the mutex: the consumer that finds the message has read the descriptor before, or finds it readable. */
     if (has_to_wake)
@@ -261,6 +270,7 @@ static enum gw_err memory_next(struct gw_outbox *outbox, struct gw_message *ret_
             .payload_len = record->payload_len,
             .qos = record->qos,
             .retain = record->retain,
+            .kind = record->kind,
             .acquired_wall_ms = record->acquired_wall_ms,
             .expires_wall_ms = record->expires_wall_ms,
             .correlation = text + record->topic_len + 1 + record->payload_len,
@@ -291,6 +301,18 @@ static void memory_ack(struct gw_outbox *outbox, uint64_t seq)
     pthread_mutex_unlock(&self->mutex);
 }
 
+static void memory_drop(struct gw_outbox *outbox, uint64_t seq, enum gw_drop reason)
+{
+    struct memory_outbox *self = self_of(outbox);
+
+    pthread_mutex_lock(&self->mutex);
+    if (seq >= self->first_seq && seq < self->given_end_seq && *slot_of(self, seq)) {
+        forget(self, seq);
+        count_drop(self, reason);
+    }
+    pthread_mutex_unlock(&self->mutex);
+}
+
 static void memory_rewind(struct gw_outbox *outbox)
 {
     struct memory_outbox *self = self_of(outbox);
@@ -307,6 +329,7 @@ static void memory_stats(struct gw_outbox *outbox, struct gw_outbox_stats *ret_s
 
     pthread_mutex_lock(&self->mutex);
     *ret_stats = self->stats;
+    ret_stats->n_memory_bytes = self->stats.n_bytes;
     if (self->stats.n_messages > 0)
         ret_stats->oldest_wall_ms = (*slot_of(self, self->first_seq))->acquired_wall_ms;
     pthread_mutex_unlock(&self->mutex);
@@ -334,6 +357,7 @@ struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest)
         .put = memory_put,
         .next = memory_next,
         .ack = memory_ack,
+        .drop = memory_drop,
         .rewind = memory_rewind,
         .stats = memory_stats,
         .free = memory_free,

@@ -225,39 +225,6 @@ static const struct gw_section mqtt_section = {
     .children = mqtt_children,
 };
 
-/* ---- buffer ---------------------------------------------------------------------------------------- */
-
-static const struct gw_choice full_choices[] = {
-    {"drop-oldest", 0, "make room for the newest message"},
-    {"drop-newest", 1, "keep what is there"},
-    {NULL, 0, NULL},
-};
-
-static const struct gw_key buffer_keys[] = {
-    {.name = "max_size",
-     .type = GW_KEY_SIZE,
-     .offset = offsetof(struct gw_buffer_draft, max_bytes),
-     .min = 64 * 1024,
-     .max = 64.0 * 1024 * 1024 * 1024,
-     .def = "64MiB",
-     .help = "Messages that wait for the broker take at most this much.",
-     .example = "256MiB"},
-    {.name = "when_full",
-     .type = GW_KEY_CHOICE,
-     .offset = offsetof(struct gw_buffer_draft, drop_newest),
-     .def = "drop-oldest",
-     .help = "Which message is dropped, and counted, when the buffer is full.",
-     .choices = full_choices,
-     .example = "drop-oldest"},
-    {.name = NULL},
-};
-
-static const struct gw_section buffer_section = {
-    .name = "buffer",
-    .help = "Messages that wait while the broker is away.",
-    .keys = buffer_keys,
-};
-
 /* ---- the file -------------------------------------------------------------------------------------- */
 
 static const struct gw_key no_keys[] = {{.name = NULL}};
@@ -265,7 +232,7 @@ static const struct gw_key no_keys[] = {{.name = NULL}};
 static const struct gw_child root_children[] = {
     {"gateway", GW_SHAPE_SECTION, &gateway_section, true, "Who this gateway is."},
     {"mqtt", GW_SHAPE_SECTION, &mqtt_section, true, "The broker and how it is reached."},
-    {"buffer", GW_SHAPE_SECTION, &buffer_section, false,
+    {"buffer", GW_SHAPE_SECTION, &gw_buffer_section, false,
      "Messages that wait while the broker is away."},
     {"publish", GW_SHAPE_SECTION, &gw_publish_section, false,
      "How readings are published, unless a level below says otherwise."},

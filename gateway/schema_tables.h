@@ -8,6 +8,11 @@
 #define GW_TOPIC_PATTERN "^(?!/|.*//|.*/$|\\$(?!\\{))[^+#]+$"
 #define GW_NAME_PATTERN  "^[A-Za-z0-9_.-]+$" /* names go into topics */
 
+/* 20/s, 6/m, 10/h: so many at once, which come back over that time. For keys of type GW_KEY_PARSED. */
+#define GW_RATE_PATTERN "^[0-9]+(\\.[0-9]+)?/(s|m|h)$"
+enum gw_err gw_parse_rate(const char *text, void *field, struct gw_driver_diag *diag);
+
+extern const struct gw_section gw_buffer_section; /* struct gw_buffer_draft */
 extern const struct gw_key
     gw_default_keys[]; /* interval, timeout, ...: of root, bus, device; struct gw_settings */
 extern const struct gw_key gw_point_default_keys[]; /* interval */

@@ -11,10 +11,8 @@
 #define H  3.6e9
 #define D  8.64e10
 
-#define RATE_PATTERN "^[0-9]+(\\.[0-9]+)?/(s|m|h)$"
-
 /* 20/s, 6/m, 10/h: so many at once, which come back over that time. */
-static enum gw_err parse_rate(const char *text, void *field, struct gw_driver_diag *diag)
+enum gw_err gw_parse_rate(const char *text, void *field, struct gw_driver_diag *diag)
 {
     static const struct {
         const char *unit;
@@ -51,8 +49,8 @@ static const struct gw_key commands_keys[] = {
      .offset = CMD(rate),
      .def = "20/s",
      .help = "So many commands in all; those beyond are refused (rate_limited).",
-     .parse = parse_rate,
-     .pattern = RATE_PATTERN,
+     .parse = gw_parse_rate,
+     .pattern = GW_RATE_PATTERN,
      .example = "20/s"},
     {.name = "max_waiting",
      .type = GW_KEY_INT,
@@ -210,8 +208,8 @@ const struct gw_key gw_write_keys[] = {
      .offset = SET(rate),
      .def = "5/s",
      .help = "So many commands for one point; those beyond are refused (rate_limited).",
-     .parse = parse_rate,
-     .pattern = RATE_PATTERN,
+     .parse = gw_parse_rate,
+     .pattern = GW_RATE_PATTERN,
      .example = "6/m"},
     {.name = NULL},
 };

@@ -271,6 +271,8 @@ static void connected(struct gw_session *session, const struct gw_mqtt_event *ev
     session->connected_us = now_us;
     session->doubted_us = 0;
     session->n_connects++;
+    if (session->outbox->ops->link)
+        session->outbox->ops->link(session->outbox, true);
     gw_delivery_begin(&session->delivery, &event->limits);
     if (gw_mqtt_subscribe(session->mqtt) != GW_OK)
         session->doubted_us = now_us;
@@ -300,6 +302,8 @@ static void take_loss(struct gw_session *session)
     tell_lost(session);
     gw_mqtt_drop(session->mqtt);
     gw_delivery_end(&session->delivery);
+    if (session->outbox->ops->link)
+        session->outbox->ops->link(session->outbox, false);
     session->down_since_us = now_us;
     if (lasted_us >= LASTED_US)
         session->n_rounds = 0;

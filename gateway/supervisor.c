@@ -33,14 +33,21 @@ enum {
     END_MS = 4700,
 };
 
+enum { N_EPISODES = 2 };
+
+/* Of drops for one reason. */
+struct episode {
+    uint64_t n_seen, n_before;
+    unsigned n_calm_looks;
+    bool is_on;
+};
+
 struct supervisor {
     struct gw_site site;
     int signal_fd;
     struct gw_watchdog watchdog;
 
-    uint64_t n_dropped_seen, n_dropped_before;
-    unsigned n_calm_looks;
-    bool is_dropping;
+    struct episode episodes[N_EPISODES];
 };
 
 static size_t count_points(const struct gw_config *config, size_t *ret_n_devices)
@@ -105,37 +112,61 @@ static enum gw_err start_all(struct gw_site *site)
 {
     const struct gw_buffer_conf *buffer = &site->generation->config->buffer;
 
-    site->outbox = gw_outbox_memory_new((uint64_t)buffer->max_bytes, buffer->drop_newest);
-    if (!site->outbox)
-        return GW_E_NOMEM;
+    enum gw_err err = gw_outbox_open(buffer, &gw_system_clock, &site->outbox);
+    if (err == GW_E_BUSY)
+        gw_log(GW_LOG_ERROR, "buffer",
+               "another gateway uses %s: give each its own buffer.path; not starting",
+               buffer->path);
+    if (err != GW_OK)
+        return err;
     gw_plant_init(&site->plant, site->outbox);
-    enum gw_err err = gw_plant_start_missing(&site->plant, site->generation);
+    err = gw_plant_start_missing(&site->plant, site->generation);
     if (err == GW_OK)
         err = gw_site_start_control(site, site->generation);
     return err == GW_OK ? gw_site_start_publisher(site, site->generation) : err;
 }
 
-/* Says once that messages are dropped, and once that this is over. */
+static void tell_dropping(const struct supervisor *s, enum gw_drop reason,
+                          const struct gw_outbox_stats *stats)
+{
+    const struct gw_buffer_conf *buffer = &s->site.generation->config->buffer;
+
+    if (reason == GW_DROP_FULL)
+        gw_log(GW_LOG_WARN, "buffer",
+               "full with %" PRIu64 " messages (%" PRIu64 " bytes), dropping the %s ones",
+               stats->n_messages, stats->n_bytes, buffer->drop_newest ? "newest" : "oldest");
+    else
+        gw_log(GW_LOG_WARN, "buffer", "messages are older than they may get, dropping them");
+}
+
+/* Says once that messages are dropped for a reason, and once that this is over. */
 static void look_at_drops(struct supervisor *s)
 {
+    static const struct {
+        enum gw_drop reason;
+        const char *end;
+    } episodes[N_EPISODES] = {{GW_DROP_FULL, "has room again"},
+                              {GW_DROP_EXPIRED, "no message is too old any more"}};
     struct gw_outbox_stats stats;
 
     s->site.outbox->ops->stats(s->site.outbox, &stats);
-    bool is_new = stats.n_dropped > s->n_dropped_seen;
-    if (is_new && !s->is_dropping) {
-        s->is_dropping = true;
-        s->n_dropped_before = s->n_dropped_seen;
-        gw_log(GW_LOG_WARN, "buffer",
-               "full with %" PRIu64 " messages (%" PRIu64 " bytes), dropping the %s ones",
-               stats.n_messages, stats.n_bytes,
-               s->site.generation->config->buffer.drop_newest ? "newest" : "oldest");
-    }
-    s->n_dropped_seen = stats.n_dropped;
-    s->n_calm_looks = is_new ? 0 : s->n_calm_looks + 1;
-    if (s->is_dropping && s->n_calm_looks >= CALM_AFTER_LOOKS) {
-        s->is_dropping = false;
-        gw_log(GW_LOG_INFO, "buffer", "has room again, %" PRIu64 " messages were dropped",
-               stats.n_dropped - s->n_dropped_before);
+    for (size_t i = 0; i < N_EPISODES; i++) {
+        struct episode *episode = &s->episodes[i];
+        const uint64_t n_dropped = stats.n_dropped_by[episodes[i].reason];
+        const bool is_new = n_dropped > episode->n_seen;
+
+        if (is_new && !episode->is_on) {
+            episode->is_on = true;
+            episode->n_before = episode->n_seen;
+            tell_dropping(s, episodes[i].reason, &stats);
+        }
+        episode->n_seen = n_dropped;
+        episode->n_calm_looks = is_new ? 0 : episode->n_calm_looks + 1;
+        if (episode->is_on && episode->n_calm_looks >= CALM_AFTER_LOOKS) {
+            episode->is_on = false;
+            gw_log(GW_LOG_INFO, "buffer", "%s, %" PRIu64 " messages were dropped", episodes[i].end,
+                   n_dropped - episode->n_before);
+        }
     }
 }
 
@@ -197,10 +228,11 @@ static void tell_stop(struct gw_outbox *outbox, const struct gw_outbox_stats *be
     outbox->ops->stats(outbox, &after);
     gw_log(GW_LOG_INFO, NULL,
            "stopped: %" PRIu64 " messages flushed, %" PRIu64
-           " left and lost; since the start %" PRIu64 " put, %" PRIu64 " acknowledged, %" PRIu64
+           " left and %s; since the start %" PRIu64 " put, %" PRIu64 " acknowledged, %" PRIu64
            " dropped",
-           after.n_acked - before->n_acked, after.n_messages, after.n_put, after.n_acked,
-           after.n_dropped);
+           after.n_acked - before->n_acked, after.n_messages,
+           outbox->ops->stop && !after.is_degraded ? "kept for the next start" : "lost",
+           after.n_put, after.n_acked, after.n_dropped);
 }
 
 /* Gives whether all threads ended; if not, nothing that they use may be freed. */
@@ -218,6 +250,8 @@ static bool stop_all(struct gw_site *site)
     } else if (site->control) {
         gw_control_finish(site->control);
     }
+    if (site->outbox && site->outbox->ops->stop)
+        site->outbox->ops->stop(site->outbox);
     if (site->outbox)
         site->outbox->ops->stats(site->outbox, &before);
     if (site->publisher && gw_publisher_stop(site->publisher, start_us + FLUSH_MS * 1000,

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections import namedtuple
@@ -229,7 +230,10 @@ class Gateway(Process):
     """field2mqtt run with a configuration."""
 
     def __init__(self, file, env=None, options=(), **kwargs):
-        super().__init__([PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT), env={**os.environ, **(env or {})}, **kwargs)
+        # A folder of its own for what waits for the broker, unless the configuration or env says where.
+        state = tempfile.mkdtemp(prefix="state-", dir=Path(file).parent)
+        super().__init__([PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT),
+                         env={**os.environ, "STATE_DIRECTORY": state, **(env or {})}, **kwargs)
 
     def stop(self, deadline_s=10):
         """Asks it to end as systemd does; it has to end in order."""

@@ -30,6 +30,7 @@ def test_the_corpus_is_complete():
 def test_every_mistake_is_told(case):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FIELD2MQTT_TEST")}
     environment.pop("CREDENTIALS_DIRECTORY", None)
+    environment.pop("STATE_DIRECTORY", None)
 
     result = subprocess.run(
         [PROGRAM, "check", "--template-dir", "config/devices", str(case.relative_to(ROOT))],

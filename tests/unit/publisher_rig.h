@@ -155,6 +155,12 @@ static void list_ack(struct gw_outbox *outbox, uint64_t seq)
     pthread_mutex_unlock(&list->lock);
 }
 
+static void list_drop(struct gw_outbox *outbox, uint64_t seq, enum gw_drop reason)
+{
+    (void)reason;
+    list_ack(outbox, seq);
+}
+
 static void list_rewind(struct gw_outbox *outbox)
 {
     struct list_outbox *list = (struct list_outbox *)outbox;
@@ -186,7 +192,13 @@ static void list_free(struct gw_outbox *outbox)
 }
 
 static const struct gw_outbox_ops list_ops = {
-    list_put, list_next, list_ack, list_rewind, list_stats, list_free,
+    .put = list_put,
+    .next = list_next,
+    .ack = list_ack,
+    .drop = list_drop,
+    .rewind = list_rewind,
+    .stats = list_stats,
+    .free = list_free,
 };
 
 RIG struct list_outbox *list_new(size_t max)

@@ -1,0 +1,141 @@
+/* outbox_durable: the beginning and the end of an outbox on disk, and its thread. */
+#include "gateway/outbox_durable.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TICK_US = 1000000 };
+
+static void free_list(struct gw_node_list *list)
+{
+    for (struct gw_node *node; (node = gw_list_pop(list));)
+        free(node);
+}
+
+void gw_durable_free(struct gw_outbox *outbox)
+{
+    struct gw_durable *self = (struct gw_durable *)(void *)outbox;
+
+    pthread_mutex_lock(&self->mutex);
+    self->is_stopping = self->is_ended = true;
+    self->lent = NULL;
+    gw_durable_wake_writer(self);
+    pthread_mutex_unlock(&self->mutex);
+    if (self->has_thread)
+        pthread_join(self->thread, NULL);
+    else
+        gw_durable_finish(self);
+    free_list(&self->given);
+    free_list(&self->front);
+    free_list(&self->tail);
+    free(self->deletes.items);
+    pthread_cond_destroy(&self->work);
+    pthread_mutex_destroy(&self->mutex);
+    if (self->base.event_fd >= 0)
+        close(self->base.event_fd);
+    free(self->path);
+    free(self);
+}
+
+static void wait_for_work(struct gw_durable *self, int64_t due_us)
+{
+    struct timespec until;
+    int64_t left_us = due_us - gw_now_us(self->clock);
+
+    if (left_us > TICK_US)
+        left_us = TICK_US;
+    if (left_us <= 0 || self->is_ended || self->is_woken)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const int64_t nsec = until.tv_nsec + left_us % 1000000 * 1000;
+    until.tv_sec += left_us / 1000000 + nsec / 1000000000;
+    until.tv_nsec = nsec % 1000000000;
+    pthread_cond_timedwait(&self->work, &self->mutex, &until);
+}
+
+static void *run(void *arg)
+{
+    struct gw_durable *self = arg;
+    bool is_ended = false;
+
+    while (!is_ended) {
+        const int64_t due_us = gw_durable_step(self);
+
+        pthread_mutex_lock(&self->mutex);
+        wait_for_work(self, due_us);
+        self->is_woken = false;
+        is_ended = self->is_ended;
+        pthread_mutex_unlock(&self->mutex);
+    }
+    gw_durable_finish(self);
+    return NULL;
+}
+
+static enum gw_err start_thread(struct gw_durable *self)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    self->has_thread = pthread_create(&self->thread, NULL, run, self) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return self->has_thread ? GW_OK : GW_E_NOMEM;
+}
+
+enum gw_err gw_outbox_open(const struct gw_buffer_conf *conf, const struct gw_clock *clock,
+                           struct gw_outbox **ret_outbox)
+{
+    struct gw_durable *self = NULL;
+    enum gw_err err;
+
+    if (conf->durability == GW_DURABLE_NONE) {
+        *ret_outbox = gw_outbox_memory_new((uint64_t)conf->max_bytes, conf->drop_newest);
+        return *ret_outbox ? GW_OK : GW_E_NOMEM;
+    }
+    err = gw_durable_new(conf, clock, &self);
+    if (err != GW_OK)
+        return err;
+    err = start_thread(self);
+    if (err != GW_OK)
+        gw_durable_free(&self->base);
+    else
+        *ret_outbox = &self->base;
+    return err;
+}
+
+enum gw_err gw_durable_new(const struct gw_buffer_conf *conf, const struct gw_clock *clock,
+                           struct gw_durable **ret_self)
+{
+    struct gw_durable *self = calloc(1, sizeof *self);
+    pthread_condattr_t attr;
+
+    if (!self)
+        return GW_E_NOMEM;
+    self->base.ops = &gw_durable_ops;
+    self->base.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    self->conf = *conf;
+    self->conf.path = self->path = strdup(conf->path);
+    self->clock = clock;
+    self->max_bytes = (uint64_t)conf->max_bytes;
+    self->max_ram_bytes = self->max_bytes < GW_RAM_BYTES ? self->max_bytes : GW_RAM_BYTES;
+    self->window_bytes =
+        self->max_bytes / 4 < GW_WINDOW_BYTES ? self->max_bytes / 4 : GW_WINDOW_BYTES;
+    self->is_dry = true;
+    pthread_mutex_init(&self->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&self->work, &attr);
+    pthread_condattr_destroy(&attr);
+    const bool has_all = self->base.event_fd >= 0 && self->path;
+    if (has_all && gw_durable_open_store(self) != GW_STORE_BUSY) {
+        *ret_self = self;
+        return GW_OK;
+    }
+    const enum gw_err err = has_all ? GW_E_BUSY : GW_E_NOMEM;
+    gw_durable_free(&self->base);
+    return err;
+}

@@ -1,0 +1,69 @@
+/* outbox_list: messages in memory, in doubly linked lists that know their size. */
+#ifndef GW_OUTBOX_LIST_H
+#define GW_OUTBOX_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/store.h"
+
+/* One message. Its record points into the text behind it. */
+struct gw_node {
+    struct gw_node *prev, *next; /* of the list it is in */
+    struct gw_node *prev_unsaved, *next_unsaved;
+    struct gw_record record;
+    bool is_unsaved; /* in the list of those that are not on disk and not on their way there */
+    bool is_saved;   /* on disk */
+    bool is_busy;    /* the writer is reading it: not to be freed */
+    bool is_dead;    /* in no list any more; to be freed by who still uses it */
+    char text[];     /* topic, NUL, payload, correlation */
+};
+
+struct gw_node_list {
+    struct gw_node *first, *last;
+    uint64_t n, n_bytes;
+};
+
+enum { GW_NODE_OVERHEAD = 64 }; /* bytes counted for each message besides its texts */
+
+static inline uint64_t gw_record_bytes(const struct gw_record *record)
+{
+    return record->topic_len + record->payload_len + record->correlation_len + GW_NODE_OVERHEAD;
+}
+
+static inline void gw_list_insert(struct gw_node_list *list, struct gw_node *before,
+                                  struct gw_node *node)
+{
+    node->next = before;
+    node->prev = before ? before->prev : list->last;
+    *(node->prev ? &node->prev->next : &list->first) = node;
+    *(before ? &before->prev : &list->last) = node;
+    list->n++;
+    list->n_bytes += gw_record_bytes(&node->record);
+}
+
+static inline void gw_list_append(struct gw_node_list *list, struct gw_node *node)
+{
+    gw_list_insert(list, NULL, node);
+}
+
+static inline void gw_list_remove(struct gw_node_list *list, struct gw_node *node)
+{
+    *(node->prev ? &node->prev->next : &list->first) = node->next;
+    *(node->next ? &node->next->prev : &list->last) = node->prev;
+    node->prev = node->next = NULL;
+    list->n--;
+    list->n_bytes -= gw_record_bytes(&node->record);
+}
+
+static inline struct gw_node *gw_list_pop(struct gw_node_list *list)
+{
+    struct gw_node *node = list->first;
+
+    if (node)
+        gw_list_remove(list, node);
+    return node;
+}
+
+#endif

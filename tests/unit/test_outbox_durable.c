@@ -1,0 +1,629 @@
+/* Outbox on disk: what is kept over a restart and a crash, when it is written, in which order it comes, and how it stays
+ * within its bounds. */
+#include "tests/unit/durable_rig.h"
+
+#include "gateway/outbox_age.h"
+
+/* ---- kept ------------------------------------------------------------------------------------------ */
+
+static void what_is_not_acknowledged_comes_again_after_a_restart_in_order(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t seqs[10];
+
+    rig_start(rig);
+    for (int i = 0; i < 10; i++)
+        rig_put_number(rig, i);
+    rig_pass_ms(rig, 1000);
+    for (int i = 0; i < 10; i++)
+        seqs[i] = rig_next_number(rig, i);
+    rig_ack(rig, seqs[0]);
+    rig_ack(rig, seqs[4]);
+    rig_stop(rig);
+    rig_start(rig);
+
+    assert_int_equal(rig_stats(rig).n_messages, 8);
+    for (int i = 0; i < 10; i++)
+        if (i != 0 && i != 4)
+            assert_true(rig_next_number(rig, i) == seqs[i]);
+    rig_nothing(rig);
+}
+
+static void every_field_comes_back_as_it_was(void **state)
+{
+    struct rig *rig = *state;
+    const struct gw_message message = {
+        .topic = "plant/püm",
+        .payload = "a\0b",
+        .payload_len = 3,
+        .qos = 2,
+        .retain = true,
+        .kind = GW_KIND_RESULT,
+        .acquired_wall_ms = 1795000000123,
+        .expires_wall_ms = 1795000009123,
+        .correlation = "\0\xff",
+        .correlation_len = 2,
+    };
+    struct gw_message got;
+
+    rig_start(rig);
+    assert_int_equal(rig->outbox->ops->put(rig->outbox, &message), GW_OK);
+    rig_stop(rig);
+    rig_start(rig);
+    rig_nothing(rig);
+    gw_durable_step(rig->self);
+
+    assert_int_equal(rig->outbox->ops->next(rig->outbox, &got), GW_OK);
+    assert_string_equal(got.topic, message.topic);
+    assert_int_equal(got.payload_len, 3);
+    assert_memory_equal(got.payload, "a\0b", 3);
+    assert_int_equal(got.correlation_len, 2);
+    assert_memory_equal(got.correlation, "\0\xff", 2);
+    assert_int_equal(got.qos, 2);
+    assert_true(got.retain);
+    assert_int_equal(got.kind, GW_KIND_RESULT);
+    assert_true(got.acquired_wall_ms == message.acquired_wall_ms);
+    assert_true(got.expires_wall_ms == message.expires_wall_ms);
+}
+
+static void an_empty_payload_is_kept_too(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_start(rig);
+    rig_put(rig, "");
+    rig_stop(rig);
+    rig_start(rig);
+
+    rig_next(rig, "");
+}
+
+static void with_always_nothing_is_given_out_before_it_is_on_disk(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_start(rig);
+    rig_nothing(rig);
+    rig_is_readable(rig); /* it may be told for nothing at the start */
+    rig_put(rig, "1");
+    rig_nothing(rig);
+    assert_false(rig_is_readable(rig));
+    rig_pass_ms(rig, 20);
+    assert_true(rig_is_readable(rig));
+    rig_next(rig, "1");
+
+    rig_kill(rig);
+    rig_start(rig);
+    rig_next(rig, "1");
+}
+
+static void with_always_messages_under_load_share_a_commit(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_start(rig);
+    for (int i = 0; i < 400; i++) {
+        rig_put_number(rig, i);
+        rig_pass_ms(rig, 10); /* 100 a second for 4 seconds */
+    }
+
+    /* the mark of the numbers, the first at once, and one in each second */
+    assert_in_range(rig_stats(rig).n_commits, 5, 7);
+}
+
+static void a_full_batch_does_not_wait_for_the_interval(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.commit_interval_us = 60000000;
+    rig_start(rig);
+    for (int i = 0; i < GW_COMMIT_ROWS; i++)
+        rig_put_number(rig, i);
+    gw_durable_step(rig->self);
+
+    assert_int_equal(rig_stats(rig).n_rows_written, GW_COMMIT_ROWS);
+}
+
+static void with_outage_nothing_is_written_while_the_broker_acknowledges(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    for (int i = 0; i < 3000; i++) {
+        rig_put_number(rig, i);
+        rig_ack(rig, rig_next_number(rig, i));
+        rig_pass_ms(rig, 10);
+    }
+
+    assert_int_equal(rig_stats(rig).n_rows_written, 0);
+    assert_int_equal(rig_stats(rig).n_messages, 0);
+}
+
+static void with_outage_a_lost_link_saves_all_that_is_not_acknowledged(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    rig_put(rig, "1");
+    rig_put(rig, "2");
+    rig_ack(rig, rig_next(rig, "1"));
+    rig_next(rig, "2");
+    rig_link(rig, false);
+    rig_put(rig, "3");
+    rig_pass_ms(rig, 1000);
+
+    assert_int_equal(rig_stats(rig).n_rows_written, 2);
+    rig_kill(rig);
+    rig_start(rig);
+    rig_next(rig, "2");
+    rig_next(rig, "3");
+    rig_nothing(rig);
+}
+
+static void with_outage_a_broker_that_is_silent_for_5_s_saves_too(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    rig_put(rig, "1");
+    rig_next(rig, "1");
+    rig_pass_ms(rig, 4900);
+    assert_int_equal(rig_stats(rig).n_rows_written, 0);
+    for (int i = 0; i < 3; i++)
+        rig_pass_ms(rig, 1000);
+
+    assert_int_equal(rig_stats(rig).n_rows_written, 1);
+}
+
+static void a_clean_stop_saves_what_is_in_memory(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    for (int i = 0; i < 5000; i++)
+        rig_put_number(rig, i);
+    rig_stop(rig);
+    rig_start(rig);
+
+    for (int i = 0; i < 5000; i++)
+        rig_ack(rig, rig_next_number(rig, i));
+    rig_nothing(rig);
+}
+
+static void acknowledged_messages_leave_the_file(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_start(rig);
+    for (int i = 0; i < 100; i++)
+        rig_put_number(rig, i);
+    rig_pass_ms(rig, 1000);
+    for (int i = 0; i < 100; i++)
+        rig_ack(rig, rig_next_number(rig, i));
+    rig_pass_ms(rig, 1000);
+    rig_kill(rig);
+    rig_start(rig);
+
+    assert_int_equal(rig_stats(rig).n_messages, 0);
+}
+
+/* ---- numbers --------------------------------------------------------------------------------------- */
+
+static void numbers_never_go_back_over_stops_kills_and_a_lost_file(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t last_seq = 0;
+
+    for (int run = 0; run < 40; run++) {
+        rig_start(rig);
+        rig_link(rig, true);
+        rig->conf.durability = run % 2 ? GW_DURABLE_OUTAGE : GW_DURABLE_ALWAYS;
+        for (int i = 0; i < 20; i++) {
+            rig_put(rig, "x");
+            rig_pass_ms(rig, 1000);
+            const uint64_t seq = rig_next(rig, "x");
+            assert_true(seq > last_seq);
+            last_seq = seq;
+            rig_ack(rig, seq);
+        }
+        rig_pass_ms(rig, 1100); /* else the last one comes again, under its number */
+        if (run % 3 == 0)
+            rig_stop(rig);
+        else
+            rig_kill(rig);
+        /* With the file the wall clock does not matter; without it, it has to be right. */
+        rig->wall_ms += run % 2 ? -3600000 : 3600000;
+        if (run % 8 == 6)
+            unlink(rig->path);
+    }
+}
+
+static void numbers_have_no_gap_over_a_clean_stop(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_start(rig);
+    rig_put(rig, "1");
+    rig_pass_ms(rig, 1000);
+    const uint64_t seq = rig_next(rig, "1");
+    rig_stop(rig);
+    rig_start(rig);
+    rig_put(rig, "2");
+    rig_pass_ms(rig, 1000);
+
+    assert_true(rig_next(rig, "1") == seq);
+    assert_true(rig_next(rig, "2") == seq + 1);
+}
+
+static void numbers_are_exact_in_every_json_reader(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_start(rig);
+    rig_put(rig, "1");
+    rig_pass_ms(rig, 100);
+
+    assert_true(rig_next(rig, "1") < (uint64_t)1 << 53);
+}
+
+/* ---- order and memory ------------------------------------------------------------------------------ */
+
+static void a_long_outage_keeps_order_and_memory_stays_within_its_window(void **state)
+{
+    struct rig *rig = *state;
+    enum { N = 60000 };
+
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    for (int i = 0; i < 10; i++)
+        rig_put_number(rig, i);
+    for (int i = 0; i < 5; i++)
+        rig_next_number(rig, i);
+    rig_link(rig, false);
+    for (int i = 10; i < N; i++) {
+        rig_put_number(rig, i);
+        if (i % 500 == 0)
+            rig_pass_ms(rig, 500);
+        assert_true(rig_stats(rig).n_memory_bytes <= GW_WINDOW_BYTES + 2 * GW_COMMIT_BYTES);
+    }
+    assert_int_equal(rig_stats(rig).n_messages, N);
+    rig_link(rig, true);
+
+    for (int i = 0; i < N; i++) {
+        rig_ack(rig, rig_next_number(rig, i));
+        if (i % 100 == 0 && i < N / 2)
+            rig_put_number(rig, N + i / 100);
+    }
+    for (int i = 0; i < N / 2; i += 100)
+        rig_ack(rig, rig_next_number(rig, N + i / 100));
+    rig_nothing(rig);
+    rig_pass_ms(rig, 1000);
+    assert_int_equal(rig_stats(rig).n_messages, 0);
+    assert_int_equal(rig_stats(rig).n_bytes, 0);
+    assert_int_equal(rig_stats(rig).n_dropped, 0);
+}
+
+static void a_rewind_in_the_midst_of_history_gives_the_same_again(void **state)
+{
+    struct rig *rig = *state;
+    enum { N = 50000 };
+
+    rig_start(rig);
+    for (int i = 0; i < N; i++) {
+        rig_put_number(rig, i);
+        if (i % 500 == 0)
+            rig_pass_ms(rig, 100);
+    }
+    rig_pass_ms(rig, 2000);
+    for (int i = 0; i < 20000; i++) {
+        const uint64_t seq = rig_next_number(rig, i);
+        if (i < 19900)
+            rig_ack(rig, seq);
+    }
+    rig_link(rig, false);
+    rig_link(rig, true);
+    for (int i = 19900; i < N; i++)
+        rig_ack(rig, rig_next_number(rig, i));
+    rig_nothing(rig);
+}
+
+/* ---- bounds ---------------------------------------------------------------------------------------- */
+
+static void when_full_the_oldest_go_also_those_on_disk_and_are_counted(void **state)
+{
+    struct rig *rig = *state;
+    struct gw_message message;
+    const int n = 40000;
+
+    rig->conf.max_bytes = 1 << 20; /* 1 MiB: about 12,000 of these */
+    rig_start(rig);
+    for (int i = 0; i < n; i++) {
+        rig_put_number(rig, i);
+        if (i % 200 == 0)
+            rig_pass_ms(rig, 1000);
+    }
+    rig_pass_ms(rig, 2000);
+    const struct gw_outbox_stats stats = rig_stats(rig);
+    assert_true(stats.n_bytes <= 1 << 20);
+    assert_int_equal(stats.n_messages + stats.n_dropped, n);
+    assert_int_equal(stats.n_dropped_by[GW_DROP_FULL], stats.n_dropped);
+    assert_true(stats.n_messages > 11000);
+
+    for (int i = n - (int)stats.n_messages; i < n; i++)
+        rig_ack(rig, rig_next_number(rig, i));
+    assert_int_equal(rig->outbox->ops->next(rig->outbox, &message), GW_E_CLOSED);
+}
+
+static void with_drop_newest_what_is_there_stays(void **state)
+{
+    struct rig *rig = *state;
+    int n_taken = 0;
+
+    rig->conf.max_bytes = 1 << 20;
+    rig->conf.drop_newest = true;
+    rig_start(rig);
+    for (int i = 0; i < 20000; i++) {
+        char text[16];
+
+        snprintf(text, sizeof text, "%d", i);
+        n_taken += rig_put_on(rig, "plant/tank/level", text) == GW_OK;
+        if (i % 200 == 0)
+            rig_pass_ms(rig, 1000);
+    }
+    assert_int_equal(rig_stats(rig).n_messages, n_taken);
+    assert_int_equal(rig_stats(rig).n_dropped_by[GW_DROP_FULL], 20000 - n_taken);
+
+    for (int i = 0; i < n_taken; i++)
+        rig_ack(rig, rig_next_number(rig, i));
+    rig_nothing(rig);
+}
+
+static void a_message_larger_than_the_whole_is_refused_and_counted(void **state)
+{
+    struct rig *rig = *state;
+    char *payload = calloc(1, 200000);
+
+    memset(payload, 'x', 199999);
+    rig->conf.max_bytes = 100000;
+    rig_start(rig);
+
+    assert_int_equal(rig_put_on(rig, "t", payload), GW_E_FULL);
+    assert_int_equal(rig_stats(rig).n_dropped_by[GW_DROP_TOO_LARGE], 1);
+    free(payload);
+}
+
+/* ---- age ------------------------------------------------------------------------------------------- */
+
+static void what_is_over_max_age_is_dropped_and_counted_in_memory_and_on_disk(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.max_age_us = 60000000;
+    rig_start(rig);
+    rig_put(rig, "disk");
+    rig_pass_ms(rig, 1000);
+    rig_stop(rig);
+    rig_start(rig);
+    rig_pass_ms(rig, 30000);
+    rig_put(rig, "young");
+    rig_pass_ms(rig, 1000);
+    assert_int_equal(rig_stats(rig).n_messages, 2);
+    for (int i = 0; i < 35; i++)
+        rig_pass_ms(rig, 1000);
+
+    assert_int_equal(rig_stats(rig).n_dropped_by[GW_DROP_EXPIRED], 1);
+    rig_next(rig, "young");
+    rig_nothing(rig);
+}
+
+static void what_is_left_of_max_age_is_given_along(void **state)
+{
+    struct rig *rig = *state;
+    struct gw_message message;
+
+    rig->conf.max_age_us = 60000000;
+    rig_start(rig);
+    rig_put(rig, "1");
+    rig_pass_ms(rig, 20000);
+
+    assert_int_equal(rig->outbox->ops->next(rig->outbox, &message), GW_OK);
+    assert_int_equal(message.left_ms, 40000);
+}
+
+static void a_wall_clock_that_jumps_never_wipes(void **state)
+{
+    static const int64_t hour_ms = 3600000, year_ms = 366 * (int64_t)86400000;
+    const int64_t jumps_ms[] = {
+        hour_ms,      -hour_ms, 10 * year_ms, -10 * year_ms, 12 * year_ms /* beyond 2038 */,
+        -57 * year_ms};
+    struct rig *rig = *state;
+
+    rig->conf.max_age_us = 7200000000;
+    for (size_t i = 0; i < sizeof jumps_ms / sizeof jumps_ms[0]; i++) {
+        rig->wall_ms = rig_wall_ms;
+        rig_start(rig);
+        rig_put(rig, "before");
+        rig_pass_ms(rig, 2000);
+        rig->wall_ms += jumps_ms[i]; /* while it runs */
+        rig_pass_ms(rig, 2000);
+        assert_int_equal(rig_stats(rig).n_messages, 1);
+        rig_stop(rig);
+        rig->wall_ms -= 2 * jumps_ms[i]; /* over a restart of the gateway */
+        rig_start(rig);
+        rig_pass_ms(rig, 2000);
+        rig_put(rig, "after");
+        rig_pass_ms(rig, 2000);
+
+        assert_int_equal(rig_stats(rig).n_dropped, 0);
+        rig_ack(rig, rig_next(rig, "before"));
+        rig_ack(rig, rig_next(rig, "after"));
+        rig_stop(rig);
+        rig_empty_folder(rig);
+    }
+}
+
+static void age_over_a_restart_of_the_machine_counts_as_far_as_it_is_plausible(void **state)
+{
+    (void)state;
+    const int64_t day_ms = 86400000, wall_ms = rig_wall_ms;
+    const struct gw_store_state saved = {.age_ms = 5000, .mono_ms = 100000, .boot_id = "boot-1"};
+    const struct gw_last_record last = {.put_ms = 4000, .acquired_wall_ms = wall_ms};
+
+    /* the same start of the machine: the monotonic clock, whatever the wall clock says */
+    assert_int_equal(gw_age_resume(&saved, &last, "boot-1", 160000, wall_ms - 999 * day_ms), 65000);
+    /* another one: the wall clock ... */
+    assert_int_equal(gw_age_resume(&saved, &last, "boot-2", 50, wall_ms + day_ms), 4000 + day_ms);
+    /* ... unless it went back, was never set, or leaps by years */
+    assert_int_equal(gw_age_resume(&saved, &last, "boot-2", 50, wall_ms - day_ms), 5000);
+    assert_int_equal(gw_age_resume(&saved, &last, "boot-2", 50, day_ms), 5000);
+    assert_int_equal(gw_age_resume(&saved, &last, "boot-2", 50, wall_ms + 3660 * day_ms), 5000);
+    const struct gw_last_record unset = {.put_ms = 4000, .acquired_wall_ms = day_ms};
+    assert_int_equal(gw_age_resume(&saved, &unset, "boot-2", 50, wall_ms), 5000);
+    assert_int_equal(gw_age_resume(NULL, &last, "boot-2", 50, wall_ms), 4000);
+}
+
+/* ---- two programs, threads ------------------------------------------------------------------------- */
+
+static void a_second_gateway_on_the_same_file_is_refused_and_harms_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct gw_durable *second = NULL;
+
+    rig_start(rig);
+    rig_put(rig, "1");
+    rig_pass_ms(rig, 1000);
+
+    assert_int_equal(gw_durable_new(&rig->conf, &rig->clock, &second), GW_E_BUSY);
+    rig_put(rig, "2");
+    rig_pass_ms(rig, 2000);
+    assert_int_equal(rig_stats(rig).n_rows_written, 2);
+    assert_int_equal(rig_count_asides(rig, "damaged"), 0);
+    rig_next(rig, "1");
+    rig_next(rig, "2");
+}
+
+static bool wait_readable(struct gw_outbox *outbox)
+{
+    struct pollfd fd = {.fd = outbox->event_fd, .events = POLLIN};
+    uint64_t n;
+
+    return poll(&fd, 1, 30000) == 1 && read(outbox->event_fd, &n, sizeof n) == sizeof n;
+}
+
+struct producer {
+    pthread_t thread;
+    struct gw_outbox *outbox;
+    int id;
+};
+
+enum { PRODUCERS = 3, EACH = 4000 };
+
+static void *produce(void *arg)
+{
+    struct producer *producer = arg;
+    char topic[16], text[16];
+
+    snprintf(topic, sizeof topic, "t%d", producer->id);
+    for (int i = 0; i < EACH; i++) {
+        const int len = snprintf(text, sizeof text, "%d", i);
+
+        assert_int_equal(producer->outbox->ops->put(producer->outbox,
+                                                    &(struct gw_message){.topic = topic,
+                                                                         .payload = text,
+                                                                         .payload_len = (size_t)len,
+                                                                         .qos = 1}),
+                         GW_OK);
+    }
+    return NULL;
+}
+
+/* With the real writer and clock, links that come and go, and acknowledgements that lag behind. */
+static void threads_put_and_take_without_loss_or_disorder(void **state)
+{
+    struct rig *rig = *state;
+    struct producer producers[PRODUCERS];
+    uint64_t given[64];
+    int next_of[PRODUCERS] = {0}, n_given = 0, n_acked = 0;
+    struct gw_outbox *outbox;
+
+    rig->conf.commit_interval_us = 10000;
+    rig->conf.max_bytes = 1 << 20;
+    for (enum gw_durability durability = GW_DURABLE_OUTAGE; durability <= GW_DURABLE_ALWAYS;
+         durability++) {
+        rig->conf.durability = durability;
+        memset(next_of, 0, sizeof next_of);
+        n_given = n_acked = 0;
+        assert_int_equal(gw_outbox_open(&rig->conf, &gw_system_clock, &outbox), GW_OK);
+        for (int i = 0; i < PRODUCERS; i++) {
+            producers[i] = (struct producer){.outbox = outbox, .id = i};
+            pthread_create(&producers[i].thread, NULL, produce, &producers[i]);
+        }
+        outbox->ops->link(outbox, true);
+        while (n_acked < PRODUCERS * EACH) {
+            struct gw_message message;
+
+            if (n_given == 64 || outbox->ops->next(outbox, &message) != GW_OK) {
+                for (int i = 0; i < n_given; i++)
+                    outbox->ops->ack(outbox, given[i]);
+                n_acked += n_given;
+                if (n_given == 0)
+                    assert_true(wait_readable(outbox));
+                n_given = 0;
+                continue;
+            }
+            const int id = message.topic[1] - '0';
+            char text[16];
+            snprintf(text, sizeof text, "%.*s", (int)message.payload_len,
+                     (const char *)message.payload);
+            assert_int_equal(atoi(text), next_of[id]++);
+            given[n_given++] = message.seq;
+        }
+        for (int i = 0; i < PRODUCERS; i++)
+            pthread_join(producers[i].thread, NULL);
+        gw_outbox_free(outbox);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_not_acknowledged_comes_again_after_a_restart_in_order),
+        TEST(every_field_comes_back_as_it_was),
+        TEST(an_empty_payload_is_kept_too),
+        TEST(with_always_nothing_is_given_out_before_it_is_on_disk),
+        TEST(with_always_messages_under_load_share_a_commit),
+        TEST(a_full_batch_does_not_wait_for_the_interval),
+        TEST(with_outage_nothing_is_written_while_the_broker_acknowledges),
+        TEST(with_outage_a_lost_link_saves_all_that_is_not_acknowledged),
+        TEST(with_outage_a_broker_that_is_silent_for_5_s_saves_too),
+        TEST(a_clean_stop_saves_what_is_in_memory),
+        TEST(acknowledged_messages_leave_the_file),
+        TEST(numbers_never_go_back_over_stops_kills_and_a_lost_file),
+        TEST(numbers_have_no_gap_over_a_clean_stop),
+        TEST(numbers_are_exact_in_every_json_reader),
+        TEST(a_long_outage_keeps_order_and_memory_stays_within_its_window),
+        TEST(a_rewind_in_the_midst_of_history_gives_the_same_again),
+        TEST(when_full_the_oldest_go_also_those_on_disk_and_are_counted),
+        TEST(with_drop_newest_what_is_there_stays),
+        TEST(a_message_larger_than_the_whole_is_refused_and_counted),
+        TEST(what_is_over_max_age_is_dropped_and_counted_in_memory_and_on_disk),
+        TEST(what_is_left_of_max_age_is_given_along),
+        TEST(a_wall_clock_that_jumps_never_wipes),
+        TEST(age_over_a_restart_of_the_machine_counts_as_far_as_it_is_plausible),
+        TEST(a_second_gateway_on_the_same_file_is_refused_and_harms_nothing),
+        TEST(threads_put_and_take_without_loss_or_disorder),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
