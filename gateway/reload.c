@@ -149,10 +149,10 @@ static enum gw_err stop_publisher(struct gw_site *site)
     if (gw_publisher_stop(site->publisher, after_ms(FLUSH_MS), after_ms(LEAVE_MS)) != GW_OK)
         return GW_E_TIMEOUT;
     site->publisher = NULL;
+    /* Its consumer has ended: until the next starts it is us. */
     site->outbox->ops->rewind(site->outbox);
     if (site->outbox->ops->link)
-        site->outbox->ops->link(site->outbox,
-                                false); /* its consumer has ended: until the next starts it is us */
+        site->outbox->ops->link(site->outbox, false);
     return GW_OK;
 }
 

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gateway/crc32.h"
+#include "gateway/store_record.h"
 
 enum {
     APPLICATION_ID = 0x66326d71, /* "f2mq" */
@@ -271,36 +271,6 @@ void gw_store_close(struct gw_store *store)
 
 /* ---- records --------------------------------------------------------------------------------------- */
 
-static int64_t flags_of(const struct gw_record *record)
-{
-    return record->qos | (record->retain ? 4 : 0) | record->kind << 3;
-}
-
-static void put_number(unsigned char *bytes, uint64_t number)
-{
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(number >> 8 * i);
-}
-
-static uint32_t crc_of(const struct gw_record *record)
-{
-    unsigned char head[8 * 8];
-    uint32_t crc;
-
-    put_number(head, record->seq);
-    put_number(head + 8, (uint64_t)flags_of(record));
-    put_number(head + 16, (uint64_t)record->acquired_wall_ms);
-    put_number(head + 24, (uint64_t)record->expires_wall_ms);
-    put_number(head + 32, (uint64_t)record->put_ms);
-    put_number(head + 40, record->topic_len);
-    put_number(head + 48, record->correlation_len);
-    put_number(head + 56, record->payload_len);
-    crc = gw_crc32(0, head, sizeof head);
-    crc = gw_crc32(crc, record->topic, record->topic_len);
-    crc = gw_crc32(crc, record->correlation, record->correlation_len);
-    return gw_crc32(crc, record->payload, record->payload_len);
-}
-
 /* Steps a statement that gives no rows. */
 static enum gw_store_fault finish(struct gw_store *store, enum statement which)
 {
@@ -342,11 +312,11 @@ enum gw_store_fault gw_store_insert(struct gw_store *store, const struct gw_reco
     sqlite3_stmt *statement = store->statements[INSERT];
 
     sqlite3_bind_int64(statement, 1, (int64_t)record->seq);
-    sqlite3_bind_int64(statement, 2, flags_of(record));
+    sqlite3_bind_int64(statement, 2, gw_record_flags(record));
     sqlite3_bind_int64(statement, 3, record->acquired_wall_ms);
     sqlite3_bind_int64(statement, 4, record->expires_wall_ms);
     sqlite3_bind_int64(statement, 5, record->put_ms);
-    sqlite3_bind_int64(statement, 6, crc_of(record));
+    sqlite3_bind_int64(statement, 6, gw_record_crc(record));
     bind_bytes(statement, 7, record->topic, record->topic_len);
     bind_bytes(statement, 8, record->correlation, record->correlation_len);
     bind_bytes(statement, 9, record->payload, record->payload_len);
@@ -414,8 +384,8 @@ enum gw_store_fault gw_store_read(struct gw_store *store, uint64_t first_seq, ui
         take_head(statement, &record);
         record.correlation_len = column_bytes(statement, 7, &record.correlation);
         record.payload_len = column_bytes(statement, 8, &record.payload);
-        const bool is_good = crc_of(&record) == sqlite3_column_int64(statement, 5) &&
-                             flags_of(&record) == sqlite3_column_int64(statement, 1) &&
+        const bool is_good = gw_record_crc(&record) == sqlite3_column_int64(statement, 5) &&
+                             gw_record_flags(&record) == sqlite3_column_int64(statement, 1) &&
                              !memchr(record.topic, '\0', record.topic_len);
         goes_on = visit(ctx, record.seq, is_good ? &record : NULL);
     }
@@ -448,41 +418,13 @@ enum gw_store_fault gw_store_scan(struct gw_store *store, uint64_t first_seq, ui
 
 /* ---- state ----------------------------------------------------------------------------------------- */
 
-enum { STATE_BYTES = 3 * 8 + GW_STORE_BOOT_ID, STATE_CRC_BYTES = STATE_BYTES + 8 };
-
 enum gw_store_fault gw_store_set_state(struct gw_store *store, const struct gw_store_state *state)
 {
-    unsigned char bytes[STATE_CRC_BYTES];
+    unsigned char bytes[GW_STATE_BYTES];
 
-    put_number(bytes, state->seq_mark);
-    put_number(bytes + 8, (uint64_t)state->age_ms);
-    put_number(bytes + 16, (uint64_t)state->mono_ms);
-    memcpy(bytes + 24, state->boot_id, GW_STORE_BOOT_ID);
-    put_number(bytes + STATE_BYTES, gw_crc32(0, bytes, STATE_BYTES));
+    gw_state_encode(state, bytes);
     bind_bytes(store->statements[SET_STATE], 1, bytes, sizeof bytes);
     return finish(store, SET_STATE);
-}
-
-static uint64_t get_number(const unsigned char *bytes)
-{
-    uint64_t number = 0;
-
-    for (int i = 7; i >= 0; i--)
-        number = number << 8 | bytes[i];
-    return number;
-}
-
-static bool decode_state(const unsigned char *bytes, size_t len, struct gw_store_state *ret_state)
-{
-    if (len != STATE_CRC_BYTES ||
-        get_number(bytes + STATE_BYTES) != gw_crc32(0, bytes, STATE_BYTES))
-        return false;
-    ret_state->seq_mark = get_number(bytes);
-    ret_state->age_ms = (int64_t)get_number(bytes + 8);
-    ret_state->mono_ms = (int64_t)get_number(bytes + 16);
-    memcpy(ret_state->boot_id, bytes + 24, GW_STORE_BOOT_ID);
-    ret_state->boot_id[GW_STORE_BOOT_ID - 1] = '\0';
-    return true;
 }
 
 enum gw_store_fault gw_store_get_state(struct gw_store *store, struct gw_store_state *ret_state)
@@ -494,7 +436,7 @@ enum gw_store_fault gw_store_get_state(struct gw_store *store, struct gw_store_s
 
     if (rc == SQLITE_ROW) {
         const size_t len = column_bytes(statement, 0, &bytes);
-        if (!decode_state(bytes, len, ret_state))
+        if (!gw_state_decode(bytes, len, ret_state))
             fault = GW_STORE_DAMAGED;
     } else if (fault == GW_STORE_OK) {
         fault = GW_STORE_DAMAGED;
