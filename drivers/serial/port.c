@@ -31,7 +31,8 @@ enum gw_err serial_wait(const struct gw_host *host, int fd, short events, int wa
     };
 
     while (true) {
-        int64_t left_us = until_us - host->now_us(host->ctx);
+        int64_t now_us = host->now_us(host->ctx);
+        int64_t left_us = until_us > now_us ? until_us - now_us : 0;
         struct timespec left = {0};
 
         if (left_us > 0) {

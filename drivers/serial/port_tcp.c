@@ -45,7 +45,7 @@ bool serial_check_tcp_name(const char *name)
 {
     struct address address;
 
-    return parse(name, &address);
+    return strncmp(name, "tcp://", 6) == 0 && parse(name, &address);
 }
 
 static enum gw_err look_up(const struct address *address, struct addrinfo **ret_list,

@@ -634,6 +634,7 @@ static void names_of_ports_are_checked_without_opening(void **state)
     assert_false(serial_check_usb_name("usb:0403:6001:A:x"));
     assert_true(serial_check_tcp_name("tcp://moxa:4001"));
     assert_true(serial_check_tcp_name("tcp://[::1]:4001"));
+    assert_false(serial_check_tcp_name("tcp:"));
     assert_false(serial_check_tcp_name("tcp://moxa"));
     assert_false(serial_check_tcp_name("tcp://:4001"));
     assert_false(serial_check_tcp_name("tcp://moxa:0"));
