@@ -143,7 +143,7 @@ lint: $(header)
 format:
 	clang-format -i $(sources)
 format-check:
-	clang-format --dry-run -Werror $(sources)
+	@clang-format --dry-run -Werror $(sources)
 
 # ---- Installing ----------------------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@ static struct gw_mark place_of(const struct gw_layer *layer, const char *key)
 
 /* ---- raw values ------------------------------------------------------------------------------------ */
 
-static bool is_whole_kind(enum gw_kind kind)
+static bool is_float_kind(enum gw_kind kind)
 {
-    return kind == GW_INT || kind == GW_UINT || kind == GW_BOOL;
+    return kind == GW_FLOAT32 || kind == GW_FLOAT64;
 }
 
 static bool fits_raw(const struct mapping *m, double raw)
@@ -118,10 +118,9 @@ static void resolve_enum(const struct mapping *m, const struct gw_yaml_node *map
                     map->kind == GW_YAML_MAP ? "an empty mapping" : gw_describe(m->loader, map));
         return;
     }
-    if (!is_whole_kind(m->traits->kind)) {
+    if (m->traits->kind == GW_TEXT) { /* a float may be a code */
         gw_diag_add(m->loader->diags, gw_yaml_key_mark(map),
-                    "\"enum\" needs whole numbers; the type of this point is %s",
-                    m->traits->kind == GW_TEXT ? "a text" : "a fraction");
+                    "\"enum\" needs numbers; the type of this point is a text");
         return;
     }
     gw_strmap_clear(names);
@@ -162,7 +161,7 @@ static bool parse_invalid(const struct mapping *m, const struct gw_yaml_node *it
         *ret_value = (struct gw_value){.kind = GW_INT, .i = whole};
     } else if (kind == GW_WHOLE && gw_parse_uint(text, &pattern)) {
         *ret_value = (struct gw_value){.kind = GW_UINT, .u = pattern};
-    } else if (kind == GW_REAL && !is_whole_kind(m->traits->kind) && isfinite(strtod(text, NULL))) {
+    } else if (kind == GW_REAL && is_float_kind(m->traits->kind) && isfinite(strtod(text, NULL))) {
         *ret_value = (struct gw_value){.kind = GW_FLOAT64, .f64 = strtod(text, NULL)};
     } else {
         return false;
@@ -191,7 +190,7 @@ static bool check_invalid(const struct mapping *m, const struct gw_yaml_node *it
         return false;
     }
     bool is_nan = ret_value->kind == GW_FLOAT64 && isnan(ret_value->f64);
-    if (is_nan && is_whole_kind(m->traits->kind)) {
+    if (is_nan && !is_float_kind(m->traits->kind)) {
         gw_diag_add(m->loader->diags, mark,
                     "invalid value nan can never be read: the type holds whole numbers");
         return false;

@@ -53,8 +53,9 @@ static const char *const sql[N_STATEMENTS] = {
     [DELETE] = "DELETE FROM message WHERE seq BETWEEN ?1 AND ?2",
     [READ] = READ_COLUMNS "ORDER BY seq",
     [READ_BACK] = READ_COLUMNS "ORDER BY seq DESC",
-    [SCAN] = "SELECT seq, flags, acquired_ms, expires_ms, put_ms, crc, topic, length(correlation), "
-             "length(payload) FROM message WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+    [SCAN] =
+        ("SELECT seq, flags, acquired_ms, expires_ms, put_ms, crc, topic, length(correlation), "
+         "length(payload) FROM message WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq"),
     [GET_STATE] = "SELECT value FROM meta WHERE name = 'state'",
     [SET_STATE] = "INSERT OR REPLACE INTO meta VALUES ('state', ?1)",
 };
