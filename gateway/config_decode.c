@@ -456,6 +456,10 @@ bool gw_decode(struct gw_loader *loader, const struct gw_key *key, const struct 
     }
     if (key->type == GW_KEY_LIST)
         return decode_list(&d, expands);
+    if (key->type == GW_KEY_MAP)
+        return gw_decode_map(loader, key, value, d.field);
+    if (key->type == GW_KEY_MAPS)
+        return gw_decode_maps(loader, key, value, d.field);
     if (!gw_yaml_is_scalar(value) || gw_yaml_is_null(value))
         return must_be(&d, type_name(key));
     d.text = expand(loader, key, value, expands);
@@ -468,7 +472,9 @@ void gw_decode_defaults(struct gw_loader *loader, const struct gw_key *keys, voi
     for (; keys && keys->name; keys++) {
         struct gw_yaml_node value = {.key = keys->name, .kind = GW_YAML_PLAIN, .text = keys->def};
 
-        if (keys->def && keys->type != GW_KEY_CUSTOM)
+        if (keys->type == GW_KEY_MAP)
+            gw_decode_defaults(loader, keys->keys, (char *)base + keys->offset, expands);
+        else if (keys->def && keys->type != GW_KEY_CUSTOM && keys->type != GW_KEY_MAPS)
             gw_decode(loader, keys, &value, base, expands);
     }
 }

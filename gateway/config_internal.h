@@ -84,6 +84,11 @@ void gw_check_required(struct gw_loader *loader, const struct gw_key *keys,
 /* Decodes one value into the member of base. False when it was a mistake (reported). */
 bool gw_decode(struct gw_loader *loader, const struct gw_key *key, const struct gw_yaml_node *value,
                void *base, bool expands);
+/* Decode GW_KEY_MAP over the struct at field, and GW_KEY_MAPS into the struct gw_items there. */
+bool gw_decode_map(struct gw_loader *loader, const struct gw_key *key,
+                   const struct gw_yaml_node *value, void *field);
+bool gw_decode_maps(struct gw_loader *loader, const struct gw_key *key,
+                    const struct gw_yaml_node *value, void *field);
 /* Fills in the defaults of a table. */
 void gw_decode_defaults(struct gw_loader *loader, const struct gw_key *keys, void *base,
                         bool expands);

@@ -34,6 +34,10 @@ enum gw_key_type {
     GW_KEY_SIZE,     /* int64_t in bytes, written 512B, 64KiB, 10MB; min..max in bytes */
     GW_KEY_PARSED, /* the driver's own notation: `parse` turns the text into the member */
     GW_KEY_LIST, /* struct gw_list of texts; a single text counts as a list of one. min..max items */
+    GW_KEY_MAP, /* a mapping of keys of its own: `keys` fill the struct of item_size bytes that is the member. Given
+                   again in an inner section, it changes only the keys that it has. */
+    GW_KEY_MAPS, /* struct gw_items: a list of such mappings, each with the defaults of `keys`; a single mapping
+                    counts as a list of one. Given again, the list is replaced. min..max items */
     GW_KEY_CUSTOM, /* used by the core only: `parse` is not called, a walker of the core handles it */
 };
 
@@ -57,6 +61,11 @@ struct gw_list {
     size_t n_items;
 };
 
+struct gw_items {
+    const void *items; /* n_items structs of the key's item_size */
+    size_t n_items;
+};
+
 struct gw_key {
     const char *name; /* as in the YAML; NULL ends the table */
     enum gw_key_type type;
@@ -72,6 +81,10 @@ struct gw_key {
     const char *
         pattern; /* ECMA-262 regular expression that every accepted text matches; for the JSON Schema */
     const char *example; /* for the manual */
+    /* Of GW_KEY_MAP and GW_KEY_MAPS. Offsets in `keys` are in the inner struct; of their flags only GW_REQUIRED may be
+     * set, and in the items of GW_KEY_MAPS only, since a mapping may be put together from several sections. */
+    const struct gw_key *keys;
+    size_t item_size;
 };
 
 /* ---- What the core hands to a driver --------------------------------------------------------------- */
@@ -220,6 +233,9 @@ struct gw_driver {
                                struct gw_driver_diag *diag);
     /* Prepares the state of a device (sorts its points, ...). Pure, no I/O, may be called once only. NULL: nothing to do. */
     enum gw_err (*prepare)(struct gw_device *device);
+    /* Gives back what prepare took. Called once for each device before its memory is freed, also after a failed prepare
+     * and without any: safe on zeroed state. NULL: nothing to give back. */
+    void (*release)(struct gw_device *device);
 
     /* Opens the link of a bus. Blocks until deadline_us at most. GW_E_LINK, GW_E_TIMEOUT (unreachable for
      * now: the core tries again) with a sentence in diag->text. After a failed open, close is called. */

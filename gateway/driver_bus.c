@@ -5,9 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_devices(struct gw_bus *bus)
+/* What gw_driver_bus_new gives out is the first member. */
+struct owned_bus {
+    struct gw_bus bus;
+    const struct gw_driver *driver;
+};
+
+static void free_devices(struct gw_bus *bus, const struct gw_driver *driver)
 {
     for (size_t i = 0; i < bus->n_devices; i++) {
+        if (driver->release && bus->devices[i].state)
+            driver->release(&bus->devices[i]);
         free((void *)bus->devices[i].points);
         free(bus->devices[i].state);
     }
@@ -60,10 +68,12 @@ enum gw_err gw_driver_bus_new(const struct gw_bus_conf *conf, const struct gw_ho
                               struct gw_bus **ret_bus)
 {
     enum gw_err err = GW_E_NOMEM;
-    struct gw_bus *bus = calloc(1, sizeof *bus);
+    struct owned_bus *owned = calloc(1, sizeof *owned);
 
-    if (!bus)
+    if (!owned)
         return err;
+    struct gw_bus *bus = &owned->bus;
+    owned->driver = conf->driver;
     bus->name = conf->name;
     bus->conf = conf->driver_conf;
     bus->host = host;
@@ -82,9 +92,10 @@ void gw_driver_bus_free(struct gw_bus *bus)
 {
     if (!bus)
         return;
-    free_devices(bus);
+    struct owned_bus *owned = (struct owned_bus *)(void *)bus;
+    free_devices(bus, owned->driver);
     free(bus->state);
-    free(bus);
+    free(owned);
 }
 
 enum gw_err gw_plan_init(struct gw_plan *plan, size_t n_points)

@@ -148,6 +148,40 @@ static struct gw_json *list_schema(const struct gw_key *key)
     return schema;
 }
 
+static struct gw_json *map_schema(const struct gw_key *key)
+{
+    struct gw_json *schema = typed("object"), *properties = gw_json_object(),
+                   *needed = gw_json_array();
+
+    for (const struct gw_key *inner = key->keys; inner->name; inner++) {
+        gw_json_set(properties, inner->name, gw_json_schema_key(inner, false));
+        if (inner->flags & GW_REQUIRED)
+            gw_json_add(needed, gw_json_text(inner->name));
+    }
+    gw_json_set(schema, "properties", properties);
+    if (gw_json_size(needed) > 0)
+        gw_json_set(schema, "required", needed);
+    else
+        gw_json_free(needed);
+    gw_json_set(schema, "additionalProperties", gw_json_bool(false));
+    return schema;
+}
+
+static struct gw_json *maps_schema(const struct gw_key *key)
+{
+    struct gw_json *schema = gw_json_object(), *either = gw_json_array(), *list = typed("array");
+
+    gw_json_set(list, "items", map_schema(key));
+    if (has_range(key)) {
+        gw_json_set(list, "minItems", gw_json_number(key->min));
+        gw_json_set(list, "maxItems", gw_json_number(key->max));
+    }
+    gw_json_add(either, map_schema(key));
+    gw_json_add(either, list);
+    gw_json_set(schema, "anyOf", either);
+    return schema;
+}
+
 static struct gw_json *custom_schema(const struct gw_key *key)
 {
     struct gw_json *schema = key->pattern ? gw_json_parse(key->pattern) : NULL;
@@ -175,6 +209,10 @@ static struct gw_json *value_schema(const struct gw_key *key)
         return parsed_schema(key);
     case GW_KEY_LIST:
         return list_schema(key);
+    case GW_KEY_MAP:
+        return map_schema(key);
+    case GW_KEY_MAPS:
+        return maps_schema(key);
     case GW_KEY_CUSTOM:
         return custom_schema(key);
     }
@@ -196,7 +234,7 @@ static struct gw_json *written_value(const struct gw_key *key, const char *text)
         double number = strtod(text, &end);
         return *end == '\0' ? gw_json_number(number) : NULL;
     }
-    if (strchr("[{", text[0]) || len >= sizeof unquoted)
+    if (!*text || strchr("[{", text[0]) || len >= sizeof unquoted)
         return NULL;
     if (len >= 2 && strchr("'\"", text[0]) && text[len - 1] == text[0]) {
         memcpy(unquoted, text + 1, len - 2);

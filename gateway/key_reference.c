@@ -6,7 +6,7 @@
 
 #include "gateway/key_text.h"
 
-enum { COLUMNS = 96, INDENT = 6, SECTIONS_MAX = 32 };
+enum { COLUMNS = 96, INDENT = 6, SECTIONS_MAX = 32, PATH_LEN = 160 };
 
 /* ---- terminal -------------------------------------------------------------------------------------- */
 
@@ -18,6 +18,14 @@ static size_t count_characters(const char *text, size_t len)
     for (size_t i = 0; i < len; i++)
         n += ((unsigned char)text[i] & 0xC0) != 0x80;
     return n;
+}
+
+/* frame.end, and poll[].send in a list of mappings */
+static const char *inner_path(char buf[PATH_LEN], const struct gw_key *outer, const char *path,
+                              const struct gw_key *key)
+{
+    snprintf(buf, PATH_LEN, "%s%s.%s", path, outer->type == GW_KEY_MAPS ? "[]" : "", key->name);
+    return buf;
 }
 
 /* Prints words with line breaks; the first line begins at column `at`, further ones at `indent`. */
@@ -59,7 +67,10 @@ static void print_choices(const struct gw_key *key, FILE *out)
         }
 }
 
-static void print_key(const struct gw_key *key, const char *also, FILE *out)
+static void print_nested(const struct gw_key *outer, const char *path, FILE *out);
+
+/* `path` is the name with those of the mappings that it stands in: frame.end */
+static void print_key(const struct gw_key *key, const char *path, const char *also, FILE *out)
 {
     char values[GW_KEY_WORDS], line[GW_KEY_WORDS + 200];
 
@@ -68,7 +79,7 @@ static void print_key(const struct gw_key *key, const char *also, FILE *out)
              key->flags & GW_REQUIRED ? ", required" : "",
              key->flags & GW_INHERIT && *also ? "; may also stand at the " : "",
              key->flags & GW_INHERIT ? also : "", key->flags & GW_SECRET ? "; secret" : "");
-    fprintf(out, "  %-20s ", key->name);
+    fprintf(out, "  %-20s ", path);
     print_wrapped(out, 23, 23, line);
     fprintf(out, "%*s", INDENT, "");
     print_wrapped(out, INDENT, INDENT, key->help);
@@ -76,6 +87,16 @@ static void print_key(const struct gw_key *key, const char *also, FILE *out)
         print_choices(key, out);
     if (key->example)
         fprintf(out, "%*sexample: %s: %s\n", INDENT, "", key->name, key->example);
+    if (key->keys)
+        print_nested(key, path, out);
+}
+
+static void print_nested(const struct gw_key *outer, const char *path, FILE *out)
+{
+    char inner[PATH_LEN];
+
+    for (const struct gw_key *key = outer->keys; key->name; key++)
+        print_key(key, inner_path(inner, outer, path, key), "", out);
 }
 
 static void print_table(const char *title, const struct gw_key *keys, const char *also, FILE *out)
@@ -84,7 +105,7 @@ static void print_table(const char *title, const struct gw_key *keys, const char
         return;
     fprintf(out, "\n%s\n", title);
     for (; keys->name; keys++)
-        print_key(keys, also, out);
+        print_key(keys, keys->name, also, out);
 }
 
 void gw_print_driver_keys(const struct gw_driver *driver, FILE *out)
@@ -131,12 +152,12 @@ static void print_code(FILE *out, const char *text)
     fputc('`', out);
 }
 
-static void print_row(const struct gw_key *key, FILE *out)
+static void print_row(const struct gw_key *key, const char *path, FILE *out)
 {
     char words[GW_KEY_WORDS];
 
     fputs("| ", out);
-    print_code(out, key->name);
+    print_code(out, path);
     fputs(" | ", out);
     print_cell(out, gw_key_values(key, words));
     fputs(" | ", out);
@@ -159,6 +180,11 @@ static void print_row(const struct gw_key *key, FILE *out)
         print_code(out, key->example);
     }
     fputs(" |\n", out);
+    for (const struct gw_key *inner = key->keys; inner && inner->name; inner++) {
+        char inner_name[PATH_LEN];
+
+        print_row(inner, inner_path(inner_name, key, path, inner), out);
+    }
 }
 
 static void print_rows(const struct gw_key *keys, FILE *out)
@@ -167,7 +193,7 @@ static void print_rows(const struct gw_key *keys, FILE *out)
         return;
     fputs("\n| key | value | default | meaning |\n|---|---|---|---|\n", out);
     for (; keys->name; keys++)
-        print_row(keys, out);
+        print_row(keys, keys->name, out);
 }
 
 static void print_child(const struct gw_child *child, FILE *out)

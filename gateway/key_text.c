@@ -90,6 +90,8 @@ const char *gw_key_values(const struct gw_key *key, char buf[GW_KEY_WORDS])
         [GW_KEY_SIZE] = "size",
         [GW_KEY_PARSED] = "text",
         [GW_KEY_LIST] = "text, or a list of texts",
+        [GW_KEY_MAP] = "mapping",
+        [GW_KEY_MAPS] = "mapping, or a list of mappings",
         [GW_KEY_CUSTOM] = "as in the example",
     };
 
@@ -100,7 +102,7 @@ const char *gw_key_values(const struct gw_key *key, char buf[GW_KEY_WORDS])
         append_length(buf, key);
     else if (key->type == GW_KEY_INT && key->min == 0 && key->max == 0)
         append(buf, "whole number");
-    else if (key->type != GW_KEY_LIST && key->type != GW_KEY_PARSED)
+    else if (key->type != GW_KEY_LIST && key->type != GW_KEY_MAPS && key->type != GW_KEY_PARSED)
         append_range(buf, key);
     if (*gw_key_unit(key))
         append(buf, " %s", gw_key_unit(key));

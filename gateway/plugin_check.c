@@ -10,7 +10,7 @@
 
 #include "gateway/schema.h"
 
-enum { NAME_MAX_LEN = 32, FIELD_MAX = 4096 };
+enum { NAME_MAX_LEN = 32, FIELD_MAX = 4096, MAPPINGS_MAX = 3 };
 
 #define ALL_FLAGS (unsigned)(GW_REQUIRED | GW_INHERIT | GW_SECRET | GW_ADDRESS)
 #define LOWER     "abcdefghijklmnopqrstuvwxyz"
@@ -30,6 +30,7 @@ struct fault {
     const struct gw_driver *driver;
     struct table table; /* which is looked at */
     const struct gw_key *key;
+    int depth; /* of mappings around the key */
 };
 
 static bool say(const struct fault *fault, const char *fmt, ...) GW_PRINTF(2, 3);
@@ -74,11 +75,14 @@ static const struct {
     [GW_KEY_SIZE] = {sizeof(int64_t), _Alignof(int64_t)},
     [GW_KEY_PARSED] = {1, 1},
     [GW_KEY_LIST] = {sizeof(struct gw_list), _Alignof(struct gw_list)},
+    [GW_KEY_MAP] = {1, 1}, /* item_size is looked at instead */
+    [GW_KEY_MAPS] = {sizeof(struct gw_items), _Alignof(struct gw_items)},
 };
 
 static bool check_field(const struct fault *fault, const struct gw_key *key)
 {
-    size_t size = fields[key->type].size, end = fault->table.conf_size;
+    size_t size = key->type == GW_KEY_MAP ? key->item_size : fields[key->type].size,
+           end = fault->table.conf_size;
 
     if (key->offset > end || size > end - key->offset)
         return say(fault, "lies outside its struct: offset %zu, %zu bytes, of %zu", key->offset,
@@ -195,6 +199,9 @@ static bool check_default(const struct fault *fault, const struct gw_key *key)
         return check_parsed_default(fault, key);
     case GW_KEY_LIST:
         return true;
+    case GW_KEY_MAP:
+    case GW_KEY_MAPS:
+        return say(fault, "has a default, which only its inner keys may have");
     default:
         break;
     }
@@ -218,6 +225,8 @@ static bool check_choices(const struct fault *fault, const struct gw_key *key)
     return true;
 }
 
+static bool check_nested(struct fault *fault, const struct gw_key *key);
+
 static bool check_key(struct fault *fault, const struct gw_key *key)
 {
     fault->key = key;
@@ -237,6 +246,13 @@ static bool check_key(struct fault *fault, const struct gw_key *key)
         return say(fault, "has no parse");
     if (key->type == GW_KEY_PARSED && !key->pattern)
         return say(fault, "has no pattern");
+    if (key->type == GW_KEY_MAP || key->type == GW_KEY_MAPS) {
+        if (!key->keys || !key->keys[0].name)
+            return say(fault, "has no keys");
+        if (!check_nested(fault, key))
+            return false;
+        fault->key = key;
+    }
     return check_field(fault, key) && check_default(fault, key);
 }
 
@@ -247,6 +263,29 @@ static const struct gw_key *find_key(const struct gw_key *keys, const char *name
         if (strcmp(keys->name, name) == 0)
             return keys;
     return NULL;
+}
+
+/* The keys of a mapping: a table of its own, as deep as MAPPINGS_MAX. */
+static bool check_nested(struct fault *fault, const struct gw_key *key)
+{
+    const struct table outer = fault->table, inner = {outer.name, key->keys, key->item_size};
+    bool is_list = key->type == GW_KEY_MAPS;
+
+    if (fault->depth == MAPPINGS_MAX)
+        return say(fault, "stands in too many mappings (at most %d)", MAPPINGS_MAX);
+    fault->depth++;
+    fault->table = inner;
+    for (const struct gw_key *at = key->keys; at->name; at++) {
+        if (!check_key(fault, at))
+            return false;
+        if (find_key(key->keys, at->name, at))
+            return say(fault, "stands in the mapping twice");
+        if (at->flags & ~(unsigned)(is_list ? GW_REQUIRED : 0))
+            return say(fault, "has a flag that it cannot have inside of \"%.32s\"", key->name);
+    }
+    fault->table = outer;
+    fault->depth--;
+    return true;
 }
 
 static bool check_table(struct fault *fault, const struct table *table)

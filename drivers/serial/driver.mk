@@ -1,1 +1,1 @@
-LIBS_serial := $(call pkg,--libs libserialport)
+LIBS_serial := $(call pkg,--libs libserialport libpcre2-8)
