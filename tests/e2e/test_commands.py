@@ -3,6 +3,7 @@
 Sent with mosquitto_pub and an MQTT 5 client; the registers of a pymodbus slave are looked at after each command.
 """
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from conftest import Broker, make_config, rtu_bus, tcp_bus
+from conftest import make_config, rtu_bus, tcp_bus, write_config
 
 WRITES = {5, 6, 15, 16, 22, 23}
 
@@ -561,6 +562,59 @@ def test_results_survive_an_outage_of_the_broker(broker, modbus_tcp_slave, gatew
 
     result = subscriber.wait_for_json("gw/pump/speed/result", since=mark, deadline_s=30)
     assert result["code"] == "ok"
+
+
+def test_results_that_wait_survive_a_restart_of_the_gateway(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    """With their correlation: the broker went away while the command was under way."""
+    points = [{"name": "speed", "register": "holding:0", "access": "rw", "write": {"settle": "1s"}}]
+    settings = config(broker, modbus_tcp_slave, tmp_path, points=points, mqtt={"version": "5"},
+                      buffer={"path": str(tmp_path / "outbox.db"), "durability": "always"})
+    process = gateway(settings)
+    online(subscriber)
+    operator.send("gw/pump/speed/set", "9", ResponseTopic="field2mqtt/gw/response/me", CorrelationData=b"42")
+    wait_for_register(modbus_tcp_slave, "holding:0", [9])
+    broker.stop()
+    end = time.monotonic() + 60
+    while '"event":"done"' not in (tmp_path / "commands.log").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.stop()
+    broker.start()
+    subscriber.wait_subscribed(2)
+    answers = Operator(broker)
+    gateway(settings)
+
+    message, result = answers.wait("field2mqtt/gw/response/me")
+    assert result["code"] == "ok" and message.properties.CorrelationData == b"42"
+    answers.close()
+
+
+@pytest.mark.parametrize("change", ["off", "read only", "limits"])
+def test_a_reload_changes_what_may_be_written(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path, change):
+    settings = config(broker, modbus_tcp_slave, tmp_path)
+    process = gateway(settings)
+    online(subscriber)
+    assert operator.ask("gw/pump/speed/set", "40")["code"] == "ok"
+    mark = subscriber.mark()
+
+    if change == "off":
+        settings["commands"]["enabled"] = False
+    elif change == "limits":
+        settings["commands"]["rate"] = "1/h"
+    else:
+        settings["buses"][0]["devices"][0]["points"] = [{"name": "speed", "register": "holding:0"}]
+    write_config(tmp_path, settings)
+    process.signal(signal.SIGHUP)
+    online(subscriber, since=mark)  # it has connected again, with the topics that there are now
+
+    if change == "limits":
+        assert operator.ask("gw/pump/speed/set", "41")["code"] == "ok"
+        assert operator.ask("gw/pump/speed/set", "42")["code"] == "rate_limited"
+        return
+    operator.send("gw/pump/speed/set", "41")
+    subscriber.wait_for("gw/pump/speed", since=subscriber.mark(), count=10)
+    assert modbus_tcp_slave.unit().get("holding:0") == [4000]
+    assert len(writes(modbus_tcp_slave)) == 1
 
 
 # ---- safe values -------------------------------------------------------------------------------------

@@ -203,6 +203,7 @@ static void a_good_command_becomes_an_order_and_its_answer_a_result(void **state
     const struct gw_message *message = &last_result()->message;
     assert_int_equal(message->qos, 1);
     assert_false(message->retain);
+    assert_int_equal(message->kind, GW_KIND_RESULT);
     assert_int_equal(message->expires_wall_ms, world_wall_ms(NULL) + 60000);
 }
 
