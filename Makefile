@@ -35,7 +35,7 @@ CPPFLAGS += -I. -I$(B)/include -D_GNU_SOURCE -MMD -MP
 CFLAGS   += -std=c11 -g -fPIC -pthread -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR) $(CFLAGS_$(VARIANT))
 LDFLAGS  += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(VARIANT))) $(LDFLAGS_$(VARIANT))
-LIBS     := $(call pkg,--libs yaml-0.1 jansson libsystemd sqlite3) -lpaho-mqtt3as -lssl -lcrypto -lm -ldl
+LIBS     := $(call pkg,--libs yaml-0.1 jansson libsystemd sqlite3 libmicrohttpd) -lpaho-mqtt3as -lssl -lcrypto -lm -ldl
 TESTLIBS := $(call pkg,--libs cmocka)
 
 core_src  := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
@@ -86,6 +86,8 @@ $(B)/tests/contract/%: $(B)/tests/contract/%.o $(contract_common) $(B)/libgatewa
 $(header): gateway/err.h gateway/value.h gateway/driver.h
 	@mkdir -p $(@D)
 	sed '/^#include "gateway\//d' $^ >$@
+
+$(B)/gateway/http_page.o: $(wildcard gateway/page/*)
 
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gateway/pulse.h"
+#include "gateway/view.h"
 #include "gateway/queue.h"
 
 enum { STACK_BYTES = 256 * 1024 };
@@ -23,6 +24,7 @@ struct gw_bus_thread {
     int any_fd;               /* readable when wake_fd is, or there are orders; -1 without orders */
     atomic_bool is_stopping;
     struct gw_pulse pulse;
+    struct gw_view *view;
     int64_t longest_step_us;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t ended;  /* on the monotonic clock */
@@ -100,6 +102,7 @@ static enum gw_err start_thread(struct gw_bus_thread *bus)
 
 static void free_bus(struct gw_bus_thread *bus)
 {
+    gw_view_free(bus->view);
     gw_bus_loop_free(bus->loop);
     if (bus->wake_fd >= 0)
         close(bus->wake_fd);
@@ -145,7 +148,8 @@ enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbo
     pthread_condattr_destroy(&attr);
     bus->any_fd = -1;
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (bus->wake_fd >= 0)
+    bus->view = gw_view_new(conf, clock);
+    if (bus->wake_fd >= 0 && bus->view)
         err = gw_bus_loop_new(conf, outbox, clock, max_payload, bus->wake_fd, &bus->loop);
     if (err == GW_OK)
         err = gw_bus_commands_init(bus->loop, orders);
@@ -153,6 +157,7 @@ enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbo
         err = watch_orders(bus, orders);
     if (err == GW_OK) {
         bus->stats = bus->loop->stats;
+        bus->loop->view = bus->view;
         bus->longest_step_us = GW_PULSE_WORK_US + longest_timeout_us(conf);
         gw_pulse_work(&bus->pulse, gw_now_us(clock), bus->longest_step_us);
         err = start_thread(bus);
@@ -200,6 +205,11 @@ void gw_bus_stats(const struct gw_bus_thread *bus, struct gw_bus_stats *ret_stat
     pthread_mutex_lock(&shared->mutex);
     *ret_stats = shared->stats;
     pthread_mutex_unlock(&shared->mutex);
+}
+
+struct gw_view *gw_bus_view(const struct gw_bus_thread *bus)
+{
+    return bus->view;
 }
 
 int64_t gw_bus_late_us(const struct gw_bus_thread *bus, int64_t now_us)

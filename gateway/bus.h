@@ -12,6 +12,7 @@
 
 struct gw_bus_thread;
 struct gw_bus_orders;
+struct gw_view;
 
 struct gw_bus_stats {
     uint64_t n_requests, n_timeouts, n_proto_errors, n_refused, n_busy, n_link_errors, n_opens;
@@ -22,6 +23,7 @@ struct gw_bus_stats {
     uint64_t busy_us;     /* spent in exchanges */
     size_t n_devices_online, n_devices;
     bool is_open;
+    bool is_down; /* it was told; devices count as offline */
 };
 
 /* Makes the bus and starts its thread; payloads larger than max_payload bytes are left out. orders may be NULL: the
@@ -39,6 +41,8 @@ void gw_bus_ask_stop(struct gw_bus_thread *bus);
 GW_MUST_CHECK enum gw_err gw_bus_join(struct gw_bus_thread *bus, int64_t deadline_us);
 /* Thread: any. */
 void gw_bus_stats(const struct gw_bus_thread *bus, struct gw_bus_stats *ret_stats);
+/* What is seen of it; valid until it is joined. */
+struct gw_view *gw_bus_view(const struct gw_bus_thread *bus);
 /* For how long the thread has been without a sign of life that it should have given; 0: it makes progress. A silent
  * device is no reason, a driver that does not come back is. Thread: any. */
 int64_t gw_bus_late_us(const struct gw_bus_thread *bus, int64_t now_us);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "gateway/view.h"
+
 #define SECOND_US ((int64_t)1000000)
 
 enum { BUSY_PAUSE_US = 100000, BUSY_MAX = 10 };
@@ -381,6 +383,11 @@ int64_t gw_bus_count(struct gw_bus_loop *loop, struct gw_bus_device *dev, enum g
     int64_t now_us = gw_now_us(loop->clock);
 
     count(&loop->stats, err, now_us - asked_us);
+    gw_view_exchange(loop->view,
+                     err == GW_OK      ? NULL
+                     : outcome->reason ? outcome->reason
+                                       : gw_err_str(err),
+                     now_us - asked_us);
     dev->served_us = now_us;
     dev->hold_until_us = now_us + (outcome->hold_us > 0 ? outcome->hold_us : 0);
     return now_us;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gateway/log.h"
+#include "gateway/view.h"
 
 #define SECOND_US       ((int64_t)1000000)
 #define OPEN_TIMEOUT_US (5 * SECOND_US)
@@ -352,6 +353,22 @@ static int64_t next_wake_us(const struct gw_bus_loop *loop)
     return next_us;
 }
 
+/* The states as they are seen from outside: behind a link that is down no device answers. */
+static void show(const struct gw_bus_loop *loop)
+{
+    const bool is_down = loop->link.is_down;
+
+    if (!loop->view)
+        return;
+    gw_view_stats(loop->view, &loop->stats, gw_wall_ms(loop->clock));
+    for (size_t i = 0; i < loop->n_devices; i++) {
+        const struct gw_bus_device *dev = &loop->devices[i];
+
+        gw_view_device(loop->view, i, is_down ? GW_HEALTH_OFFLINE : dev->health.state,
+                       is_down ? "link_down" : dev->down_reason, gw_wall_ms(loop->clock));
+    }
+}
+
 static void update_stats(struct gw_bus_loop *loop)
 {
     size_t n = 0;
@@ -361,6 +378,8 @@ static void update_stats(struct gw_bus_loop *loop)
              loop->devices[i].silent_since_us == 0;
     loop->stats.n_devices_online = n;
     loop->stats.is_open = loop->link.is_open && !loop->link.is_down;
+    loop->stats.is_down = loop->link.is_down;
+    show(loop);
 }
 
 /* Nothing is due: waits for what instruments say; a bus without such lets its owner wait. */

@@ -6,6 +6,7 @@
 
 #include "gateway/log.h"
 #include "gateway/payload.h"
+#include "gateway/view.h"
 
 static void make_bad(struct gw_reading *reading, const char *reason)
 {
@@ -91,6 +92,7 @@ static bool take(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t ind
 
     point->cycle = dev->cycle;
     keep(point, kept, reading);
+    gw_view_reading(loop->view, (size_t)(dev - loop->devices), index, kept);
     if (kept->quality == GW_GOOD)
         loop->stats.n_readings++;
     else

@@ -149,6 +149,7 @@ struct gw_bus_loop {
     size_t payload_size;
 
     struct gw_bus_stats stats;
+    struct gw_view *view; /* borrowed; NULL: nobody looks */
 };
 
 /* bus_loop.c: the link, and who goes next. */

@@ -47,6 +47,7 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
                            : (struct gw_mark){0},
                        NULL, NULL);
     gw_load_commands(loader, gw_walk_child(&walk, "commands"), &config->commands);
+    gw_load_http(loader, gw_walk_child(&walk, "http"), &config->http);
     gw_load_buffer(loader, gw_walk_child(&walk, "buffer"), &config->buffer);
     config->buffer.fingerprint =
         gw_fingerprint_node(GW_FINGERPRINT_START, gw_walk_child(&walk, "buffer"));

@@ -184,6 +184,15 @@ struct gw_buffer_conf {
     uint64_t fingerprint;          /* of the section */
 };
 
+struct gw_http_conf {
+    bool is_enabled;     /* default true */
+    const char *address; /* an IP address; default 127.0.0.1 */
+    int64_t port;
+    const char *token_file, *token;   /* NULL: nobody is asked for one */
+    const char *cert_file, *key_file; /* NULL: without TLS */
+    uint64_t fingerprint;             /* of the section, the token and the files' contents */
+};
+
 struct gw_commands_conf {
     bool is_enabled; /* default false: the gateway only reads */
     struct gw_rate rate;
@@ -203,6 +212,7 @@ struct gw_config {
     struct gw_mqtt_conf mqtt;
     struct gw_buffer_conf buffer;
     struct gw_commands_conf commands;
+    struct gw_http_conf http;
     struct gw_bus_conf *buses;
     size_t n_buses;
     void *owner;       /* the memory of all the above */

@@ -201,6 +201,8 @@ bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *con
                    const struct gw_yaml_node *own, const struct gw_yaml_node *of_template,
                    struct gw_point_conf *ret_point);
 
+void gw_load_http(struct gw_loader *loader, const struct gw_yaml_node *map,
+                  struct gw_http_conf *ret_http);
 void gw_load_commands(struct gw_loader *loader, const struct gw_yaml_node *map,
                       struct gw_commands_conf *ret_commands);
 /* Resolves how a point is written; its map, traits, access and topic are there already. */

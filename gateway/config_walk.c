@@ -91,6 +91,7 @@ static const char *find_home(const struct gw_section *here, const struct gw_driv
         {&gw_point_section, driver ? driver->point_keys : NULL},
         {&gw_bus_section, driver ? driver->bus_keys : NULL},
         {gw_schema_root.children[1].section, NULL},
+        {&gw_http_section, NULL},
         {&gw_schema_root, NULL},
     };
 

@@ -218,6 +218,21 @@ static struct gw_json *dispatch_by_driver(struct maker *maker, const struct gw_s
     return item;
 }
 
+/* The section, or the words that turn it off ("off" is false to readers of YAML 1.1). */
+static struct gw_json *switch_schema(struct gw_json *section)
+{
+    struct gw_json *words = gw_json_array(), *either = gw_json_array(), *schema = gw_json_object();
+
+    gw_json_add(words, gw_json_text("off"));
+    gw_json_add(words, gw_json_bool(false));
+    struct gw_json *off = gw_json_object();
+    gw_json_set(off, "enum", words);
+    gw_json_add(either, section);
+    gw_json_add(either, off);
+    gw_json_set(schema, "anyOf", either);
+    return schema;
+}
+
 static struct gw_json *child_schema(struct maker *maker, const struct gw_child *child,
                                     const struct gw_driver *driver)
 {
@@ -226,6 +241,9 @@ static struct gw_json *child_schema(struct maker *maker, const struct gw_child *
     switch (child->shape) {
     case GW_SHAPE_SECTION:
         schema = section_ref(maker, child->section, driver);
+        break;
+    case GW_SHAPE_SWITCH:
+        schema = switch_schema(section_ref(maker, child->section, driver));
         break;
     case GW_SHAPE_LIST:
         schema = object_with("type", gw_json_text("array"));

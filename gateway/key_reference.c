@@ -200,6 +200,7 @@ static void print_child(const struct gw_child *child, FILE *out)
 {
     static const char *const shapes[] = {
         [GW_SHAPE_SECTION] = "section",
+        [GW_SHAPE_SWITCH] = "section, or `off`",
         [GW_SHAPE_LIST] = "list of sections",
         [GW_SHAPE_NAMED] = "names and texts",
         [GW_SHAPE_FILES] = "file, folder, or a list",

@@ -8,9 +8,9 @@
 #include "gateway/log.h"
 #include "gateway/queue.h"
 
-void gw_plant_init(struct gw_plant *plant, struct gw_outbox *outbox)
+void gw_plant_init(struct gw_plant *plant, struct gw_outbox *outbox, struct gw_board *board)
 {
-    *plant = (struct gw_plant){.outbox = outbox};
+    *plant = (struct gw_plant){.outbox = outbox, .board = board};
 }
 
 /* ---- what is wanted and what runs ------------------------------------------------------------------ */
@@ -106,10 +106,12 @@ const struct gw_bus_conf *gw_plant_find_unfit(const struct gw_plant *plant,
 
 /* ---- changing -------------------------------------------------------------------------------------- */
 
-static void ask_to_leave(struct gw_running_bus *bus)
+static void ask_to_leave(const struct gw_plant *plant, struct gw_running_bus *bus)
 {
-    if (!bus->is_leaving)
+    if (!bus->is_leaving) {
+        gw_board_remove(plant->board, gw_bus_view(bus->thread));
         gw_bus_ask_stop(bus->thread);
+    }
     bus->is_leaving = true;
 }
 
@@ -119,7 +121,7 @@ void gw_plant_end_others(struct gw_plant *plant, const struct gw_config *wanted)
         struct gw_running_bus *bus = &plant->buses[i];
 
         if (!is_same(bus, find_wanted(wanted, bus->conf->name)))
-            ask_to_leave(bus);
+            ask_to_leave(plant, bus);
     }
 }
 
@@ -199,6 +201,8 @@ static enum gw_err start_bus(struct gw_plant *plant, struct gw_generation *gener
     }
     bus.generation = gw_generation_hold(generation);
     plant->buses[plant->n_buses++] = bus;
+    if (gw_board_add(plant->board, gw_bus_view(bus.thread)) != GW_OK)
+        gw_log(GW_LOG_WARN, conf->name, "is not seen on the status page (out of memory)");
     return GW_OK;
 }
 
@@ -225,7 +229,7 @@ enum gw_err gw_plant_start_missing(struct gw_plant *plant, struct gw_generation 
 size_t gw_plant_stop(struct gw_plant *plant, int64_t deadline_us)
 {
     for (size_t i = 0; i < plant->n_buses; i++)
-        ask_to_leave(&plant->buses[i]);
+        ask_to_leave(plant, &plant->buses[i]);
     size_t n_hanging = gw_plant_reap(plant, deadline_us);
 
     for (size_t i = 0; i < plant->n_buses; i++)

@@ -3,6 +3,7 @@
 #ifndef GW_PLANT_H
 #define GW_PLANT_H
 
+#include "gateway/board.h"
 #include "gateway/bus.h"
 #include "gateway/bus_command.h"
 #include "gateway/generation.h"
@@ -18,6 +19,7 @@ struct gw_running_bus {
 
 struct gw_plant {
     struct gw_outbox *outbox;
+    struct gw_board *board;   /* where its buses are seen */
     struct gw_queue *answers; /* of all buses that take commands; NULL until there is one */
     struct gw_running_bus *buses;
     size_t n_buses, n_room;
@@ -28,7 +30,7 @@ struct gw_plant_change {
     size_t n_same, n_changed, n_new, n_removed;
 };
 
-void gw_plant_init(struct gw_plant *plant, struct gw_outbox *outbox);
+void gw_plant_init(struct gw_plant *plant, struct gw_outbox *outbox, struct gw_board *board);
 /* Compares what runs with what is wanted. Changes nothing. */
 void gw_plant_compare(const struct gw_plant *plant, const struct gw_config *wanted,
                       struct gw_plant_change *ret_change);

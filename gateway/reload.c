@@ -3,6 +3,7 @@
  * A bus that hangs in its driver is left behind: its successor starts when it ends. */
 #include "gateway/reload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,9 +41,10 @@ static void tell_mistake(void *ctx, bool is_warning, struct gw_mark mark, const 
         gw_log(GW_LOG_ERROR, "reload", "%s", sentence);
 }
 
-static void tell_refused(const struct gw_diags *diags)
+static void tell_refused(struct gw_site *site, const struct gw_diags *diags)
 {
     struct teller teller = {0};
+    char text[GW_BOARD_TEXT];
     size_t n = gw_diags_count(diags);
 
     gw_diags_each(diags, tell_mistake, &teller);
@@ -50,6 +52,9 @@ static void tell_refused(const struct gw_diags *diags)
            "refused: %zu mistake%s in the configuration; the old one stays in force", n,
            n == 1 ? "" : "s");
     gw_notify_status("reload refused: %zu mistake%s in the configuration", n, n == 1 ? "" : "s");
+    snprintf(text, sizeof text, "%zu mistake%s in the configuration; the old one stays in force", n,
+             n == 1 ? "" : "s");
+    gw_board_reloaded(&site->board, true, text);
 }
 
 /* ---- topics that go -------------------------------------------------------------------------------- */
@@ -176,6 +181,18 @@ static void tell_applied(const struct gw_plant_change *change)
                      change->n_new, change->n_changed, change->n_removed, change->n_same);
 }
 
+static void change_http(struct gw_site *site, struct gw_generation *next)
+{
+    const uint64_t before =
+        site->http_generation ? site->http_generation->config->http.fingerprint : 0;
+
+    if (site->http_generation ? before == next->config->http.fingerprint
+                              : !next->config->http.is_enabled)
+        return;
+    gw_site_stop_http(site);
+    gw_site_start_http(site, next);
+}
+
 /* What is under way on any bus is finished before anything changes; its next command is decided by the new settings. */
 static enum gw_err change_buses(struct gw_site *site, struct gw_generation *next, bool has_control)
 {
@@ -213,13 +230,17 @@ static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
         return err;
     gw_generation_release(site->generation);
     site->generation = gw_generation_hold(next);
+    gw_board_rename(&site->board, next->config->gateway_name);
     enum gw_err partly = gw_plant_start_missing(&site->plant, next);
     if (has_control && gw_site_start_control(site, next) != GW_OK)
         gw_log(GW_LOG_ERROR, "reload", "commands cannot be taken any more (out of memory)");
     if (!site->publisher)
         err = start_publisher(site, next);
-    if (err == GW_OK && partly == GW_OK)
+    change_http(site, next);
+    if (err == GW_OK && partly == GW_OK) {
         tell_applied(change);
+        gw_board_reloaded(&site->board, false, "applied");
+    }
     return err;
 }
 
@@ -230,6 +251,7 @@ static bool is_unchanged(const struct gw_site *site, const struct gw_config *nex
 
     return change->n_new == 0 && change->n_changed == 0 && change->n_removed == 0 &&
            now->mqtt.fingerprint == next->mqtt.fingerprint &&
+           now->http.fingerprint == next->http.fingerprint &&
            now->buffer.fingerprint == next->buffer.fingerprint;
 }
 
@@ -245,11 +267,13 @@ static enum gw_err take(struct gw_site *site, struct gw_generation *next)
                "configuration stays in force",
                unfit->name, gw_err_str(why));
         gw_notify_status("reload refused: bus %s cannot be started", unfit->name);
+        gw_board_reloaded(&site->board, true, "a bus cannot be started; see the log");
         return GW_E_CONFIG;
     }
     gw_plant_compare(&site->plant, next->config, &change);
     if (is_unchanged(site, next->config, &change)) {
         gw_log(GW_LOG_INFO, "reload", "nothing has changed");
+        gw_board_reloaded(&site->board, false, "nothing has changed");
         return GW_OK;
     }
     if (site->generation->config->buffer.fingerprint != next->config->buffer.fingerprint)
@@ -267,7 +291,7 @@ enum gw_err gw_reload(struct gw_site *site)
     gw_notify_reloading();
     enum gw_err err = site->source->load(site->source->ctx, diags, &config);
     if (err != GW_OK)
-        tell_refused(diags);
+        tell_refused(site, diags);
     gw_diags_free(diags);
     struct gw_generation *next = err == GW_OK ? gw_generation_new(site->source, config) : NULL;
     if (next)

@@ -240,6 +240,8 @@ static const struct gw_child root_children[] = {
      "Writing to devices from MQTT: off unless enabled."},
     {"write", GW_SHAPE_SECTION, &gw_write_section, false,
      "How points are written and checked, unless a level below says otherwise."},
+    {"http", GW_SHAPE_SWITCH, &gw_http_section, false,
+     "Status page, health, metrics and JSON over HTTP; or \"off\"."},
     {"include", GW_SHAPE_FILES, NULL, false,
      "Further files: names or folders (all their *.yaml), relative to this file. Their buses are "
      "added to these."},

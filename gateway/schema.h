@@ -12,6 +12,7 @@ enum gw_driver_keys { GW_NO_DRIVER_KEYS, GW_BUS_KEYS, GW_DEVICE_KEYS, GW_POINT_K
 
 enum gw_shape {
     GW_SHAPE_SECTION, /* a mapping of keys */
+    GW_SHAPE_SWITCH,  /* such a mapping, or off */
     GW_SHAPE_LIST,    /* a list of such mappings */
     GW_SHAPE_NAMED,   /* a mapping of free names to texts (user variables) */
     GW_SHAPE_FILES,   /* a file or folder name, or a list of them (include) */

@@ -24,6 +24,7 @@ extern const struct gw_section gw_publish_point_section;
 extern const struct gw_key gw_write_keys[];       /* of write: everywhere; struct gw_settings */
 extern const struct gw_key gw_write_point_keys[]; /* of write: at a point; struct gw_write_draft */
 extern const struct gw_section gw_commands_section, gw_write_section, gw_write_point_section;
+extern const struct gw_section gw_http_section;
 extern const struct gw_section gw_bus_section, gw_device_section, gw_point_section;
 
 #endif

@@ -1,6 +1,12 @@
 #include "gateway/site.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "gateway/log.h"
+
+#define HTTP_AGAIN_US (10 * INT64_C(1000000))
 
 enum gw_err gw_site_start_control(struct gw_site *site, struct gw_generation *generation)
 {
@@ -52,8 +58,56 @@ enum gw_err gw_site_start_publisher(struct gw_site *site, struct gw_generation *
     return GW_OK;
 }
 
+/* The gateway does its work without the page: what is wrong is told once, and tried again quietly. */
+static void try_http(struct gw_site *site)
+{
+    const struct gw_http_conf *conf = &site->http_generation->config->http;
+    char why[GW_HTTP_WHY] = "out of memory";
+
+    site->http_again_us = 0;
+    if (gw_http_start(conf, &site->board, &site->http, why) == GW_OK) {
+        gw_log(GW_LOG_INFO, "http", "status page at %s://%s%s%s:%" PRId64 "/",
+               conf->cert_file ? "https" : "http", strchr(conf->address, ':') ? "[" : "",
+               conf->address, strchr(conf->address, ':') ? "]" : "", conf->port);
+        site->is_http_told = false;
+        return;
+    }
+    if (!site->is_http_told)
+        gw_log(GW_LOG_WARN, "http",
+               "cannot listen on %s port %" PRId64 ": %s; going on without the status page, trying "
+               "again every 10 s",
+               conf->address, conf->port, why);
+    site->is_http_told = true;
+    site->http_again_us = gw_now_us(&gw_system_clock) + HTTP_AGAIN_US;
+}
+
+void gw_site_start_http(struct gw_site *site, struct gw_generation *generation)
+{
+    if (!generation->config->http.is_enabled)
+        return;
+    site->http_generation = gw_generation_hold(generation);
+    site->is_http_told = false;
+    try_http(site);
+}
+
+void gw_site_stop_http(struct gw_site *site)
+{
+    gw_http_stop(site->http);
+    gw_generation_release(site->http_generation);
+    site->http = NULL;
+    site->http_generation = NULL;
+    site->http_again_us = 0;
+}
+
+void gw_site_keep_http(struct gw_site *site)
+{
+    if (site->http_again_us > 0 && gw_now_us(&gw_system_clock) >= site->http_again_us)
+        try_http(site);
+}
+
 void gw_site_done(struct gw_site *site)
 {
+    gw_board_done(&site->board);
     gw_control_free(site->control);
     gw_outbox_free(site->outbox);
     gw_plant_done(&site->plant);

@@ -3,7 +3,9 @@
 #ifndef GW_SITE_H
 #define GW_SITE_H
 
+#include "gateway/board.h"
 #include "gateway/control.h"
+#include "gateway/http.h"
 #include "gateway/outbox.h"
 #include "gateway/plant.h"
 #include "gateway/publisher.h"
@@ -12,6 +14,11 @@ struct gw_site {
     const struct gw_config_source *source;
     struct gw_generation *generation; /* in force */
     struct gw_outbox *outbox;
+    struct gw_board board;
+    struct gw_http *http;                  /* NULL: off, or it cannot listen */
+    struct gw_generation *http_generation; /* that it lives from */
+    int64_t http_again_us;                 /* when to try to listen again; 0: not wanted */
+    bool is_http_told;                     /* that it cannot */
     struct gw_plant plant;
     struct gw_control *control;               /* NULL: commands are not enabled */
     struct gw_generation *control_generation; /* that it lives from */
@@ -32,6 +39,10 @@ GW_MUST_CHECK enum gw_err gw_site_start_publisher(struct gw_site *site,
                                                   struct gw_generation *generation);
 /* Waits for what is under way and ends the thread. GW_E_TIMEOUT: it hangs. */
 GW_MUST_CHECK enum gw_err gw_site_pause_control(struct gw_site *site, int64_t deadline_us);
+/* Listens, if the generation wants that; gw_site_keep_http tries again what cannot be had yet. */
+void gw_site_start_http(struct gw_site *site, struct gw_generation *generation);
+void gw_site_stop_http(struct gw_site *site);
+void gw_site_keep_http(struct gw_site *site);
 /* Frees what does not run any more. */
 void gw_site_done(struct gw_site *site);
 

@@ -119,11 +119,15 @@ static enum gw_err start_all(struct gw_site *site)
                buffer->path);
     if (err != GW_OK)
         return err;
-    gw_plant_init(&site->plant, site->outbox);
+    gw_plant_init(&site->plant, site->outbox, &site->board);
     err = gw_plant_start_missing(&site->plant, site->generation);
     if (err == GW_OK)
         err = gw_site_start_control(site, site->generation);
-    return err == GW_OK ? gw_site_start_publisher(site, site->generation) : err;
+    if (err == GW_OK)
+        err = gw_site_start_publisher(site, site->generation);
+    if (err == GW_OK)
+        gw_site_start_http(site, site->generation);
+    return err;
 }
 
 static void tell_dropping(const struct supervisor *s, enum gw_drop reason,
@@ -190,12 +194,16 @@ static void look_at_threads(struct supervisor *s)
 }
 
 /* Values for the time without a broker depend on it. */
-static void look_at_broker(struct gw_site *site)
+static void look_at_broker(struct supervisor *s)
 {
+    struct gw_site *site = &s->site;
     struct gw_publisher_stats stats;
+    struct gw_outbox_stats outbox;
 
     gw_publisher_stats(site->publisher, &stats);
     gw_control_set_online(site->control, stats.is_connected);
+    site->outbox->ops->stats(site->outbox, &outbox);
+    gw_board_tick(&site->board, &stats, &outbox, s->watchdog.n_late == 0);
 }
 
 /* Gives the signal that ends it; 0: the publisher is lost. */
@@ -214,8 +222,9 @@ static int run_until_signal(struct supervisor *s)
         }
         gw_reload_catch_up(&s->site);
         look_at_drops(s);
-        look_at_broker(&s->site);
         look_at_threads(s);
+        look_at_broker(s);
+        gw_site_keep_http(&s->site);
     }
 }
 
@@ -240,6 +249,8 @@ static bool stop_all(struct gw_site *site)
 {
     int64_t start_us = gw_now_us(&gw_system_clock);
     struct gw_outbox_stats before = {0};
+
+    gw_site_stop_http(site);
     bool is_control_good = !site->is_control_running ||
                            gw_control_stop(site->control, start_us + CONTROL_MS * 1000) == GW_OK;
     size_t n_hanging = gw_plant_stop(&site->plant, start_us + JOIN_MS * 1000);
@@ -286,6 +297,7 @@ enum gw_err gw_supervisor_run(const struct gw_config_source *source, struct gw_c
     s.site.generation = gw_generation_new(source, config);
     if (!s.site.generation)
         return GW_E_NOMEM;
+    gw_board_init(&s.site.board, &gw_system_clock, config->gateway_name, version);
     gw_watchdog_init(&s.watchdog);
     if (err == GW_OK) {
         tell_start(config, version);

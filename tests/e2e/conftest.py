@@ -250,6 +250,7 @@ def make_config(broker, buses, **sections):
         "gateway": {"name": "gw"},
         "mqtt": {"servers": [broker.url], "reconnect_min": "200ms", "reconnect_max": "500ms"},
         "interval": "100ms",
+        "http": "off",  # the port is one for all
         "buses": buses,
     }
     for name, section in sections.items():
