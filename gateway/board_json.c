@@ -127,10 +127,12 @@ static void put_outbox(FILE *out, const struct gw_board *board)
 
     fprintf(out,
             "\"outbox\":{\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"oldest_s\":%.1f"
+            ",\"on_disk\":%" PRIu64 ",\"degraded\":%s"
             ",\"put\":%" PRIu64 ",\"acknowledged\":%" PRIu64 ",\"dropped\":%" PRIu64
             ",\"backlog_every_s\":%d,\"backlog\":[",
             stats->n_messages, stats->n_bytes, age_ms > 0 ? (double)age_ms / 1000 : 0.0,
-            stats->n_put, stats->n_acked, stats->n_dropped, GW_BOARD_BACKLOG_S);
+            stats->n_on_disk, stats->is_degraded ? "true" : "false", stats->n_put, stats->n_acked,
+            stats->n_dropped, GW_BOARD_BACKLOG_S);
     for (size_t i = 0; i < board->n_backlog; i++)
         fprintf(out, "%s%" PRIu64, i ? "," : "",
                 board->backlog[(board->backlog_at + GW_BOARD_BACKLOG - board->n_backlog + i) %

@@ -166,6 +166,18 @@ static void put_devices(const struct gw_board *board, FILE *out)
 
 /* ---- the gateway ----------------------------------------------------------------------------------- */
 
+static void put_drops(const struct gw_outbox_stats *outbox, FILE *out)
+{
+    static const char *const reasons[GW_DROP_REASONS] = {"full",      "expired", "damaged",
+                                                         "too_large", "refused", "no_memory"};
+
+    put_head(out, "field2mqtt_outbox_dropped_messages_total", "counter",
+             "Messages that were lost, by reason.");
+    for (size_t i = 0; i < GW_DROP_REASONS; i++)
+        fprintf(out, "field2mqtt_outbox_dropped_messages_total{reason=\"%s\"} %" PRIu64 "\n",
+                reasons[i], outbox->n_dropped_by[i]);
+}
+
 static void put_gateway(const struct gw_board *board, FILE *out)
 {
     const struct gw_publisher_stats *broker = &board->publisher;
@@ -200,8 +212,13 @@ static void put_gateway(const struct gw_board *board, FILE *out)
             (double)outbox->n_put);
     put_one(out, "field2mqtt_outbox_acknowledged_messages_total", "counter",
             "Messages that the broker has acknowledged.", (double)outbox->n_acked);
-    put_one(out, "field2mqtt_outbox_dropped_messages_total", "counter",
-            "Messages lost since the outbox was full.", (double)outbox->n_dropped);
+    put_drops(outbox, out);
+    put_one(out, "field2mqtt_outbox_disk_messages", "gauge", "Those of them that are on disk.",
+            (double)outbox->n_on_disk);
+    put_one(out, "field2mqtt_outbox_degraded", "gauge",
+            "Whether messages that should be on disk are in memory only.", outbox->is_degraded);
+    put_one(out, "field2mqtt_outbox_commits_total", "counter", "Commits to the disk.",
+            (double)outbox->n_commits);
     put_one(out, "field2mqtt_reloads_total", "counter", "Reloads of the configuration asked for.",
             (double)board->n_reloads);
     put_one(out, "field2mqtt_refused_reloads_total", "counter", "Reloads that were refused.",

@@ -187,6 +187,13 @@ def test_systemd_understands_every_line_of_the_installed_unit(installed):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_package_builds_with_what_the_sources_need():
+    needed = {line for line in (ROOT / ".ci/packages").read_text().splitlines() if line.startswith("lib") and line.endswith("-dev")}
+    control = (ROOT / "debian/control").read_text()
+    given = set(re.findall(r"(?m)^ ([a-z0-9.-]+),$", control.split("Standards-Version")[0]))
+    assert needed - given == {"libc6-dev", "libcmocka-dev"}  # of every build, and of the tests
+
+
 def test_the_user_and_the_folders_are_made_with_the_right_owners(installed, tmp_path):
     (tmp_path / "etc").mkdir()
     for file in ("passwd", "group"):
