@@ -160,7 +160,7 @@ static void tell_failure(struct gw_session *session, const struct gw_mqtt_event 
         return;
     *said = (struct said){event->why, event->code};
     describe_failure(session, event, text, sizeof text);
-    gw_log(GW_LOG_WARN, "mqtt", "%s%s; trying again every %s", server_of(session), text,
+    gw_log(GW_LOG_WARN, "mqtt", "%s%s; trying again, later every %s", server_of(session), text,
            duration(session->conf->reconnect_max_us, time, sizeof time));
 }
 
@@ -366,18 +366,20 @@ void gw_session_stop(struct gw_session *session, int64_t flush_until_us, int64_t
 
 /* ---- steps ---- */
 
-static bool has_messages(struct gw_session *session)
+/* Messages would be lost that an outbox on disk keeps for the next start. */
+static bool would_lose_messages(struct gw_session *session)
 {
     struct gw_outbox_stats stats = {0};
 
     session->outbox->ops->stats(session->outbox, &stats);
-    return stats.n_messages > 0;
+    return stats.n_messages > 0 && (!session->outbox->ops->stop || stats.is_degraded);
 }
 
-/* Stopping without a connection: worth waiting only while there is something to send and time to send it. */
+/* Stopping without a connection: worth waiting only while that may save something. */
 static bool gives_up(struct gw_session *session, int64_t now_us)
 {
-    return session->is_stopping && (now_us >= session->flush_until_us || !has_messages(session));
+    return session->is_stopping &&
+           (now_us >= session->flush_until_us || !would_lose_messages(session));
 }
 
 static int64_t patience_us(const struct gw_session *session)

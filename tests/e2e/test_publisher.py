@@ -74,7 +74,7 @@ def test_a_wrong_password_is_told_once_and_without_the_password(guarded, files, 
     (files / "password").write_text("wrong-one\n")
 
     running = gateway(configuration(modbus_tcp_slave, broker, files, server))
-    running.wait_for_log(f"mqtt: {server} refuses the connection: .*; trying again every 500 ms")
+    running.wait_for_log(f"mqtt: {server} refuses the connection: .*; trying again, later every 500 ms")
     running.stop()
 
     assert running.log.count("refuses the connection") == 1

@@ -385,7 +385,7 @@ static void a_reason_is_told_once_until_it_changes_or_was_cured(void **state)
     assert_int_equal(log_count("no broker listens there"), 1);
     assert_int_equal(
         log_count("mqtt: mqtt://a:1 refuses the connection: bad user name or password; "
-                  "trying again every 60 s"),
+                  "trying again, later every 60 s"),
         1);
     come_up(world);
     assert_int_equal(log_count("connected to mqtt://a:1 after "), 1);
@@ -917,6 +917,28 @@ static void a_stop_without_connection_and_messages_is_done_at_once(void **state)
     assert_true(gw_session_is_done(world->session));
 }
 
+static void save_nothing(struct gw_outbox *outbox)
+{
+    (void)outbox;
+}
+
+static void a_stop_without_connection_is_done_at_once_when_the_disk_keeps_the_messages(void **state)
+{
+    struct world *world = *state;
+    struct gw_outbox_ops ops = *world->list->outbox.ops;
+
+    ops.stop = save_nothing;
+    world->list->outbox.ops = &ops;
+    add(world, 1);
+    begin(world);
+    fail_connect(world, GW_MQTT_WHY_NO_LISTENER, 0);
+    request_stop(world, 5 * SECOND, 6 * SECOND);
+    step(world);
+
+    assert_true(gw_session_is_done(world->session));
+    world->list->outbox.ops = &list_ops;
+}
+
 static void a_stop_without_connection_hopes_until_the_flush_is_over(void **state)
 {
     struct world *world = *state;
@@ -1025,6 +1047,7 @@ int main(void)
         WORLD_TEST(topics_that_cannot_be_published_on_are_known),
         WORLD_TEST(a_stop_sends_what_is_left_then_offline_then_disconnects),
         WORLD_TEST(a_stop_without_connection_and_messages_is_done_at_once),
+        WORLD_TEST(a_stop_without_connection_is_done_at_once_when_the_disk_keeps_the_messages),
         WORLD_TEST(a_stop_without_connection_hopes_until_the_flush_is_over),
         WORLD_TEST(a_silent_broker_does_not_keep_offline_back),
         WORLD_TEST(a_connection_lost_while_stopping_is_made_again_for_what_is_left),

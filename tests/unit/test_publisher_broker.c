@@ -131,7 +131,7 @@ static void nobody_listening_is_told_once(void **state)
     use_server(rig, "mqtt", "127.0.0.1", free_port());
     start(rig);
 
-    log_wait("connection refused, no broker listens there; trying again every 200 ms");
+    log_wait("connection refused, no broker listens there; trying again, later every 200 ms");
     const int64_t until_us = rig_now_us() + 500000;
     while (rig_now_us() < until_us)
         poll(NULL, 0, 50);

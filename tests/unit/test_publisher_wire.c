@@ -371,7 +371,7 @@ static void an_answer_that_is_not_mqtt_is_no_connection(void **state)
     wire->rig->conf.connect_timeout_us = 1000000;
     wire_up(wire);
 
-    log_wait("trying again every");
+    log_wait("trying again, later every");
     assert_int_equal(log_count("connected to"), 0);
 }
 
