@@ -93,6 +93,14 @@ static bool check_change(struct gw_bus_loop *loop, struct gw_bus_job *job, size_
     return false;
 }
 
+static struct gw_map map_of(const struct gw_bus_loop *loop, const struct gw_bus_job *job, size_t i)
+{
+    const struct gw_bus_point *point =
+        &loop->devices[job->order.device].points[job->order.values.items[i].point];
+
+    return gw_map_at_scale(&point_of(loop, job, i)->map, point->exp10);
+}
+
 static bool prepare(struct gw_bus_loop *loop, struct gw_bus_job *job,
                     struct gw_write writes[GW_COMMAND_POINTS_MAX])
 {
@@ -101,9 +109,17 @@ static bool prepare(struct gw_bus_loop *loop, struct gw_bus_job *job,
         struct gw_value value = gw_command_value(&job->order.values, i);
 
         writes[i].point = job->order.values.items[i].point;
-        if (gw_map_unscale(&conf->map, &conf->traits, &value, &writes[i].value) != GW_OK) {
-            gw_bus_answer(loop, job, GW_COMMAND_OUT_OF_RANGE, NULL, "this does not fit into %s",
-                          conf->name);
+        if (conf->traits.is_scaled &&
+            device_of(loop, job)->readings[writes[i].point].quality != GW_GOOD) {
+            gw_bus_answer(loop, job, GW_COMMAND_PRESENT_UNKNOWN, NULL,
+                          "the scale of %s, which the device tells, is not known", conf->name);
+            return false;
+        }
+        struct gw_map map = map_of(loop, job, i);
+        if (gw_map_unscale(&map, &conf->traits, &value, &writes[i].value) != GW_OK) {
+            gw_bus_answer(loop, job,
+                          conf->traits.is_scaled ? GW_COMMAND_NOT_EXACT : GW_COMMAND_OUT_OF_RANGE,
+                          NULL, "%s cannot hold this", conf->name);
             return false;
         }
     }
@@ -285,9 +301,10 @@ static bool is_as_written(const struct gw_bus_loop *loop, const struct gw_bus_jo
     struct gw_result raw = {.err = GW_OK};
     struct gw_reading expected;
 
-    if (gw_map_unscale(&conf->map, &conf->traits, &value, &raw.value) != GW_OK)
+    struct gw_map map = map_of(loop, job, i);
+    if (gw_map_unscale(&map, &conf->traits, &value, &raw.value) != GW_OK)
         return false;
-    gw_map_result(&conf->map, &raw, 0, &expected);
+    gw_map_result(&map, &raw, 0, &expected);
     value = shown(&expected);
     return is_near(&value, read_back, conf->write->tolerance);
 }
@@ -364,6 +381,7 @@ static bool take_reading(struct gw_bus_loop *loop, struct gw_bus_job *job, uint1
     struct gw_bus_device *dev = device_of(loop, job);
     struct gw_reading reading;
 
+    dev->points[point].exp10 = result->exp10;
     gw_map_result(&dev->conf->points[point].map, result, wall_ms, &reading);
     gw_bus_settle_now(loop, dev, point, &reading);
     if (dev->readings[point].quality != GW_GOOD) {

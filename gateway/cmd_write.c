@@ -109,6 +109,9 @@ static size_t print_result(struct asking *asking)
         .why = asking->answer.why,
         .reason = asking->answer.reason,
         .device = asking->talk.device,
+        .point = asking->order.values.n == 1
+                     ? asking->talk.device->points[asking->order.values.items[0].point].name
+                     : NULL,
         .is_one_point = asking->order.values.n == 1,
         .values = &asking->order.values,
         .read_back = &asking->answer.read_back,

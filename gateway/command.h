@@ -107,6 +107,7 @@ struct gw_command_result {
     const char *reason; /* the device's own code, such as illegal_data_address; NULL without */
     const char *id;     /* NULL or empty without one */
     const struct gw_device_conf *device;
+    const char *point; /* its name, of a command to one point; else NULL */
     bool is_one_point; /* value and read_back are of one point, else objects by name */
     const struct gw_command_values *values;    /* asked for; NULL: not understood */
     const struct gw_command_values *read_back; /* NULL: not read back */

@@ -195,7 +195,9 @@ enum gw_command_code gw_command_check(const struct gw_point_conf *point,
         code = check_number(point, value, why);
     if (code == GW_COMMAND_OK)
         code = check_allowed(point, value, why);
-    if (code == GW_COMMAND_OK && gw_map_unscale(&point->map, &point->traits, value, &raw) != GW_OK)
+    /* With a scale of the device what fits is known only when that was read. */
+    if (code == GW_COMMAND_OK && !point->traits.is_scaled &&
+        gw_map_unscale(&point->map, &point->traits, value, &raw) != GW_OK)
         code = value->kind == GW_TEXT
                    ? refuse(why, GW_COMMAND_OUT_OF_RANGE, "this does not fit into %s", point->name)
                    : explain(point, value, why);

@@ -144,6 +144,19 @@ static void put_written(struct out *out, const struct gw_command_result *result)
     put(out, "]", 1);
 }
 
+/* Several points may share a topic for results. */
+static void put_place(struct out *out, const struct gw_command_result *result)
+{
+    const char *device = result->device->name;
+
+    put_f(out, ",\"device\":");
+    put_text(out, device, strlen(device));
+    if (!result->point)
+        return;
+    put_f(out, ",\"point\":");
+    put_text(out, result->point, strlen(result->point));
+}
+
 static void put_time(struct out *out, const char *key, int64_t wall_ms)
 {
     if (wall_ms != 0)
@@ -167,6 +180,7 @@ enum gw_err gw_command_result_print(const struct gw_command_result *result, char
         put_f(&out, ",\"id\":");
         put_text(&out, result->id, strlen(result->id));
     }
+    put_place(&out, result);
     put_values(&out, "value", "values", result, result->values);
     put_values(&out, "read_back", "read_back", result, result->read_back);
     put_written(&out, result);

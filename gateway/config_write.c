@@ -92,7 +92,8 @@ static bool take_value(struct gw_loader *loader, const char *key, const struct g
         return false;
     }
     *ret_value = parse_value(node);
-    if (gw_map_unscale(&point->map, &point->traits, ret_value, &raw) == GW_OK)
+    if (point->traits.is_scaled ||
+        gw_map_unscale(&point->map, &point->traits, ret_value, &raw) == GW_OK)
         return true;
     gw_diag_add(loader->diags, gw_yaml_mark(node),
                 "%s value %s cannot be written to point \"%s\": it does not fit its type, limits, "

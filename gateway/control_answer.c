@@ -216,6 +216,11 @@ static size_t print(struct gw_control *control, const struct gw_command_result *
     return len;
 }
 
+static const char *name_of(const struct gw_control *control, size_t bus, size_t device, int point)
+{
+    return point >= 0 ? control->config->buses[bus].devices[device].points[point].name : NULL;
+}
+
 void gw_control_refuse(struct gw_control *control, const struct gw_target *target,
                        enum gw_command_code code, const char *why)
 {
@@ -224,6 +229,7 @@ void gw_control_refuse(struct gw_control *control, const struct gw_target *targe
         .why = why,
         .id = control->command.id,
         .device = &control->config->buses[target->bus].devices[target->device],
+        .point = name_of(control, target->bus, target->device, target->point),
         .is_one_point = target->point >= 0,
         .values = &control->command.values,
         .received_wall_ms = control->message.received_wall_ms,
@@ -244,6 +250,7 @@ void gw_control_repeat(struct gw_control *control, const struct gw_target *targe
         .why = "a command of this id was accepted before; what became of it is not known",
         .id = control->command.id,
         .device = &control->config->buses[target->bus].devices[target->device],
+        .point = name_of(control, target->bus, target->device, target->point),
         .is_one_point = target->point >= 0,
         .values = &control->command.values,
         .received_wall_ms = control->message.received_wall_ms,
@@ -300,6 +307,7 @@ void gw_control_end(struct gw_control *control, struct gw_control_job *job,
         .reason = answer->reason,
         .id = job->command.id,
         .device = &control->config->buses[job->bus].devices[job->device],
+        .point = name_of(control, job->bus, job->device, job->point),
         .is_one_point = job->point >= 0,
         .values = &job->command.values,
         .read_back = &answer->read_back,

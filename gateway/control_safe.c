@@ -64,7 +64,7 @@ static void order(struct gw_control *control, struct gw_safe *safe, int64_t now_
         return;
     }
     job->device = safe->device;
-    job->point = safe->point;
+    job->point = (int)safe->point;
     job->safe = safe;
     memset(&job->message, 0, sizeof job->message);
     memset(&job->command, 0, sizeof job->command);

@@ -126,6 +126,7 @@ struct gw_point_traits {
         raw_max; /* what the field can hold, before scaling; both 0 when unlimited or text */
     bool can_write;
     bool can_read;
+    bool is_scaled; /* results come with an exp10 that is read from the device */
     bool
         is_heard; /* the instrument says it unasked: listen delivers it, plan and execute never see it */
 };

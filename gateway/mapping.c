@@ -389,3 +389,14 @@ enum gw_err gw_map_unscale(const struct gw_map *map, const struct gw_point_trait
     }
     return unscale_number(map, traits, value, ret_raw);
 }
+
+/* (raw x 10^e + offset) x scale is (raw + offset x 10^-e) x (scale x 10^e). */
+struct gw_map gw_map_at_scale(const struct gw_map *map, int32_t exp10)
+{
+    struct gw_map scaled = *map;
+
+    scaled.scale.exp10 += exp10;
+    if (map->offset_first)
+        scaled.offset.exp10 -= exp10;
+    return scaled;
+}

@@ -32,6 +32,9 @@ GW_MUST_CHECK enum gw_err gw_map_unscale(const struct gw_map *map,
                                          const struct gw_point_traits *traits,
                                          const struct gw_value *value, struct gw_value *ret_raw);
 
+/* Gives the map of a point whose raw values are to be multiplied by 10^exp10 first, as the device says. */
+struct gw_map gw_map_at_scale(const struct gw_map *map, int32_t exp10);
+
 /* Decides whether a reading is to be published now (when, deadband, min interval, max silence, on_bad).
  * A change of quality or reason goes out at once; min_interval holds for everything else. A value is published when
  * it is more than the deadband away from the one last published; names, texts and bools when they differ.

@@ -220,6 +220,7 @@ enum gw_err modbus_check_point(const void *bus_conf, const void *device_conf,
         conf->write_address.is_set ? &conf->write_address : &conf->address;
     *ret_traits = (struct gw_point_traits){0};
     modbus_type_traits(&point.type, ret_traits);
+    ret_traits->is_scaled = conf->scale_register.is_set;
     ret_traits->can_read = !is_value_coil(conf, &point.type);
     /* The halves of a value cannot be written at once, and a half-written value is a wrong one. */
     ret_traits->can_write = (target->area == MODBUS_COIL || target->area == MODBUS_HOLDING) &&

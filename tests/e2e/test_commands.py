@@ -125,6 +125,7 @@ def test_a_setpoint_is_written_read_back_published_and_answered(broker, modbus_t
 
     result = subscriber.wait_for_json("gw/pump/speed/result")
     assert (result["ok"], result["code"], result["value"], result["read_back"]) == (True, "ok", 40.1, 40.1)
+    assert (result["device"], result["point"]) == ("pump", "speed")
     assert result["received"] <= result["written"] <= result["verified"]
     assert abs(result["received"] - time.time() * 1000) < 60000
     assert modbus_tcp_slave.unit().get("holding:0") == [4010]
@@ -241,6 +242,25 @@ def test_a_device_message_has_topics_for_its_points(broker, modbus_tcp_slave, ga
 
     subscriber.wait_for_json("plant/pump", lambda m: m["speed"] == 30, since=mark)
     assert operator.ask("plant/pump/set", {"speed": 31})["code"] == "ok"
+
+
+def test_a_scale_that_the_device_tells_is_undone(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    """SunSpec: the value is the register x 10^sunssf."""
+    points = [{"name": "limit", "register": "holding:0", "scale_register": "holding:1", "access": "rw", "max": 100}]
+    modbus_tcp_slave.unit().set("holding:0", [500, 0xFFFF])  # 50.0
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=points))
+    online(subscriber)
+    subscriber.wait_for_json("gw/pump/limit", lambda m: m["value"] == 50)
+
+    result = operator.ask("gw/pump/limit/set", "72.5")
+
+    assert (result["code"], result["read_back"]) == ("ok", 72.5)
+    assert modbus_tcp_slave.unit().get("holding:0", 2) == [725, 0xFFFF]
+    assert operator.ask("gw/pump/limit/set", "72.55")["code"] == "not_exact"
+    modbus_tcp_slave.unit().set("holding:1", [0x8000])
+    subscriber.wait_for_json("gw/pump/limit", lambda m: m["value"] is None)
+    assert operator.ask("gw/pump/limit/set", "60")["code"] == "present_value_unknown"
+    assert len(writes(modbus_tcp_slave)) == 1
 
 
 # ---- what is refused ---------------------------------------------------------------------------------

@@ -308,19 +308,20 @@ static void a_result_says_all_that_is_known(void **state)
     (void)state;
     assert_true(gw_command_add(&values, SPEED, &DEC_(401, -1)));
     assert_true(gw_command_add(&back, SPEED, &DEC_(4010, -2)));
-    assert_result(
-        &(struct gw_command_result){.code = GW_COMMAND_OK,
-                                    .id = "a\"1",
-                                    .device = &device,
-                                    .is_one_point = true,
-                                    .values = &values,
-                                    .read_back = &back,
-                                    .n_written = 1,
-                                    .received_wall_ms = 1,
-                                    .written_wall_ms = 2,
-                                    .verified_wall_ms = 3},
-        "{\"ok\":true,\"code\":\"ok\",\"id\":\"a\\\"1\",\"value\":40.1,\"read_back\":40.1,"
-        "\"received\":1,\"written\":2,\"verified\":3}");
+    assert_result(&(struct gw_command_result){.code = GW_COMMAND_OK,
+                                              .id = "a\"1",
+                                              .device = &device,
+                                              .point = "speed",
+                                              .is_one_point = true,
+                                              .values = &values,
+                                              .read_back = &back,
+                                              .n_written = 1,
+                                              .received_wall_ms = 1,
+                                              .written_wall_ms = 2,
+                                              .verified_wall_ms = 3},
+                  "{\"ok\":true,\"code\":\"ok\",\"id\":\"a\\\"1\",\"device\":\"pump\",\"point\":"
+                  "\"speed\",\"value\":40.1,\"read_back\":40.1,"
+                  "\"received\":1,\"written\":2,\"verified\":3}");
 }
 
 static void a_result_of_several_points_says_which_were_written(void **state)
@@ -337,7 +338,8 @@ static void a_result_of_several_points_says_which_were_written(void **state)
                                               .values = &values,
                                               .n_written = 1},
                   "{\"ok\":false,\"code\":\"refused_by_device\",\"message\":\"no\","
-                  "\"reason\":\"illegal_data_address\",\"values\":{\"mode\":\"auto\",\"speed\":1},"
+                  "\"reason\":\"illegal_data_address\",\"device\":\"pump\",\"values\":{\"mode\":"
+                  "\"auto\",\"speed\":1},"
                   "\"written_points\":[\"mode\"]}");
 }
 

@@ -460,11 +460,29 @@ static void no_reading_is_ever_half_good(void **state)
     }
 }
 
+static void a_scale_of_the_device_is_undone_with_the_rest(void **state)
+{
+    struct gw_map map = make_map("2", "10"), scaled;
+    const struct gw_point_traits traits = {.kind = GW_INT};
+    struct gw_value raw;
+
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        map.offset_first = first;
+        struct gw_reading reading = map_value(&map, INT_(255), -1);
+        scaled = gw_map_at_scale(&map, -1);
+
+        assert_int_equal(gw_map_unscale(&scaled, &traits, &reading.value, &raw), GW_OK);
+        assert_int_equal(raw.i, 255);
+    }
+}
+
 int main(void)
 {
     struct CMUnitTest tests[ARRAY_LEN(scale_rows) + 16];
     size_t n = 0;
     const struct CMUnitTest others[] = {
+        cmocka_unit_test(a_scale_of_the_device_is_undone_with_the_rest),
         cmocka_unit_test(a_plain_value_keeps_its_kind),
         cmocka_unit_test(an_error_of_the_driver_is_a_bad_reading_with_its_reason),
         cmocka_unit_test(listed_raw_values_are_invalid),
