@@ -77,6 +77,7 @@ struct serial_frame_conf {
     struct serial_ends end;    /* any of them */
     int64_t n_trailer;         /* key trailer: bytes after the end, a checksum say */
     bool is_trailer_optional;
+    struct serial_bytes trailer_end; /* ends a trailer of unknown length, up to 16 bytes */
     int64_t length;
     struct serial_position length_at; /* byte of the length field */
     int64_t length_size;              /* 1 or 2 bytes */

@@ -11,9 +11,11 @@ struct serial_patterns; /* compiled, and where their last match stood */
 /* What a device needs to read frames; zeroed at first. */
 struct serial_reader {
     const struct serial_device_conf *conf;
-    const struct serial_point_conf *const *points;
+    const void *const *points; /* struct serial_point_conf */
     size_t n_points;
     struct serial_patterns *patterns;
+    size_t *of_points;              /* of points: the pattern `match`, SIZE_MAX: none */
+    const char *reason;             /* the condition that holds for the last frame; NULL: none */
     char (*texts)[SERIAL_TEXT_MAX]; /* of points */
 };
 
@@ -38,10 +40,10 @@ void serial_reader_read(struct serial_reader *reader, const struct serial_frame 
 /* ---- patterns by themselves: ignore, refused, expect, write_reply ---------------------------------------- */
 
 /* Gives the index of a pattern of the device; SIZE_MAX: none of its (NULL). For polls, steps and points. */
-size_t serial_pattern_find(const struct serial_reader *reader, const char *pattern);
+size_t serial_reader_pattern(const struct serial_reader *reader, const char *pattern);
 /* Does a text have it? Bounded by PCRE2's match limit: what takes too long does not fit. */
-bool serial_pattern_fits(struct serial_reader *reader, size_t pattern, const uint8_t *text,
-                         size_t len);
+bool serial_reader_fits(struct serial_reader *reader, size_t pattern, const uint8_t *text,
+                        size_t len);
 
 /* Names and values that a step's answer brought, and address and value: what stands for ${NAME} in a text to send. */
 enum { SERIAL_VARS_MAX = 8, SERIAL_VAR_LEN = 48 };

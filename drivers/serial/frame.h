@@ -37,10 +37,9 @@ struct serial_frame {
 struct serial_stream {
     const struct serial_device_conf *conf;
     struct serial_counters counters;
-    bool is_synced;     /* a frame may begin with the next byte */
-    bool is_first;      /* nothing has been found since the reset */
-    size_t len, n_last; /* bytes held; how many of them the last frame took */
-    bool last_can_retry;
+    bool is_synced; /* a frame may begin with the next byte */
+    size_t at, len; /* bytes[at .. at + len) are held */
+    size_t n_last;  /* how many of them the last frame took: they go with the next call */
     uint8_t bytes[SERIAL_STREAM_MAX];
     uint8_t out[SERIAL_STREAM_MAX]; /* the frame after hex and transform */
 };

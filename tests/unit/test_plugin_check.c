@@ -235,7 +235,7 @@ static void a_key_has_help_a_known_type_known_flags_and_a_range(void **state)
     assert_fault("driver \"good-1\": bus key \"pause\" has no help");
     set_up(NULL), d.bus[PAUSE].type = GW_KEY_CUSTOM;
     assert_fault(
-        "driver \"good-1\": bus key \"pause\" has the type 10, which a driver cannot have");
+        "driver \"good-1\": bus key \"pause\" has the type 12, which a driver cannot have");
     set_up(NULL), d.bus[PAUSE].flags = 0x40;
     assert_fault("driver \"good-1\": bus key \"pause\" has unknown flags 0x40");
     set_up(NULL), d.device[UNIT].min = 300;
