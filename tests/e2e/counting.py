@@ -1,0 +1,156 @@
+"""What proves that nothing is lost: a device that counts, a client that collects, a check of what arrived.
+
+The device answers every read with the next number, in every pair of registers. So what a subscriber sees tells all:
+a number left out was read and lost, a smaller one is out of order, the same one again is a duplicate.
+"""
+import json
+import socket
+import struct
+import threading
+import time
+
+import paho.mqtt.client as mqtt
+
+POINTS = 20
+INTERVAL_MS = 20  # 20 points at 20 ms: 1,000 readings a second
+
+
+def _receive(connection, size):
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            raise ConnectionError
+        data += part
+    return data
+
+
+class CountingDevice:
+    """A Modbus TCP slave of its own: function 3 gives the number of the read as uint32, as often as asked for."""
+
+    def __init__(self):
+        self.count = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            while True:
+                transaction, _, _, unit, function, _, registers = struct.unpack(">HHHBBHH", _receive(connection, 12))
+                assert function == 3
+                self.count += 1
+                body = struct.pack(">I", self.count) * (registers // 2)
+                connection.sendall(struct.pack(">HHHBBB", transaction, 0, 3 + len(body), unit, 3, len(body)) + body)
+        except OSError:
+            connection.close()
+
+    def bus(self):
+        points = [{"name": f"p{i}", "register": f"holding:{2 * i}", "type": "uint32"} for i in range(POINTS)]
+        return {"name": "plc", "driver": "modbus-tcp", "host": "127.0.0.1", "port": self.port, "devices": [
+            {"name": "dev", "unit": 1, "interval": f"{INTERVAL_MS}ms", "timeout": "30s", "points": points}]}
+
+    def close(self):
+        self._listener.close()
+
+
+class Collector:
+    """An independent subscriber that keeps all it gets, in order, and where it lost the broker."""
+
+    def __init__(self, port, topic="gw/dev/+"):
+        self.lock = threading.Condition()
+        self.payloads = []  # (topic, payload)
+        self.newest = {}  # topic -> value
+        self._topic = topic
+        self.client = mqtt.Client(client_id="collector", clean_session=False, protocol=mqtt.MQTTv311)
+        self.client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=2)
+        self.client.on_subscribe = self._on_subscribe
+        self.client.on_message = self._on_message
+        self.client.reconnect_delay_set(1, 1)
+        self.subscriptions = 0
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        self.wait(lambda: self.subscriptions == 1)
+
+    def _on_subscribe(self, *_):
+        with self.lock:
+            self.subscriptions += 1
+            self.lock.notify_all()
+
+    def _on_message(self, client, userdata, message):
+        body = json.loads(message.payload)
+        with self.lock:
+            self.payloads.append((message.topic, body))
+            self.newest[message.topic] = max(body["value"] or 0, self.newest.get(message.topic, 0))
+            self.lock.notify_all()
+
+    def wait(self, condition, deadline_s=60):
+        with self.lock:
+            assert self.lock.wait_for(condition, deadline_s), f"not within {deadline_s} s; newest: {self.newest}"
+
+    def wait_until(self, count, deadline_s=60):
+        """Until every point has brought the number `count` or a later one."""
+        self.wait(lambda: len(self.newest) == POINTS and min(self.newest.values()) >= count, deadline_s)
+
+    def by_topic(self):
+        with self.lock:
+            topics = {}
+            for topic, body in self.payloads:
+                topics.setdefault(topic, []).append(body)
+            return topics
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Verdict:
+    """What arrived, held against what has to hold. Numbers are per topic; the worst topic counts."""
+
+    def __init__(self, collector, order="fifo"):
+        self.gaps, self.lost, self.duplicates, self.messages = 0, 0, 0, 0
+        for topic, bodies in collector.by_topic().items():
+            self._take(topic, bodies, order)
+
+    def _take(self, topic, bodies, order):
+        seen, firsts = {}, []
+        for body in bodies:
+            assert body["quality"] == "good", (topic, body)
+            value = body["value"]
+            if value in seen:
+                assert body == seen[value], f"{topic}: the same number with another record: {body}, {seen[value]}"
+            else:
+                seen[value] = body
+                firsts.append(value)
+        if order == "fifo":
+            assert firsts == sorted(firsts), f"{topic}: out of order: {_disorder(firsts)}"
+        ordered = sorted(firsts)
+        times = [seen[value]["ts"] for value in ordered]
+        assert times == sorted(times), f"{topic}: times do not follow the readings"
+        steps = [b - a for a, b in zip(ordered, ordered[1:])]
+        self.gaps = max(self.gaps, sum(1 for step in steps if step > 1))
+        self.lost = max(self.lost, sum(step - 1 for step in steps))
+        self.duplicates = max(self.duplicates, len(bodies) - len(firsts))
+        self.messages += len(bodies)
+
+
+def _disorder(values):
+    return next((f"{a} before {b}" for a, b in zip(values, values[1:]) if b < a), "")
+
+
+def let_pass(device, polls, deadline_s=60):
+    """Waits for some polls of the gateway to pass."""
+    target, end = device.count + polls, time.monotonic() + deadline_s
+    while device.count < target:
+        assert time.monotonic() < end, f"the device was read {device.count} times, not {target}"
+        threading.Event().wait(0.002)
+    return device.count
