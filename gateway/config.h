@@ -162,6 +162,7 @@ struct gw_mqtt_conf {
     const struct gw_mqtt_subscription
         *subscription;    /* set by whoever wants messages (mqtt_message.h); NULL: none */
     int64_t max_payload;  /* a larger message is dropped loudly; default 256 KiB */
+    bool device_states;   /* the states of buses and devices are published beside state_topic */
     bool clear_removed;   /* a reload that removes points clears their retained topics */
     uint64_t fingerprint; /* of the section, the password and the certificates' contents */
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/json.h"
 #include "gateway/log.h"
 #include "gateway/notify.h"
 #include "gateway/strmap.h"
@@ -16,6 +17,7 @@ enum {
     FLUSH_MS = 2000,
     LEAVE_MS = 15000, /* for the publisher: a resolver may take long */
     MISTAKES_MAX = 20,
+    MISTAKE_TEXT = 1000,
 };
 
 static int64_t after_ms(int64_t ms)
@@ -25,25 +27,54 @@ static int64_t after_ms(int64_t ms)
 
 /* ---- a wrong file ---------------------------------------------------------------------------------- */
 
+/* What became of a reload, for the log, the status page and the topic beside the gateway's state. */
+static void publish_outcome(struct gw_site *site, bool is_refused, const char *text,
+                            struct gw_json *mistakes)
+{
+    struct gw_json *object = gw_json_object();
+    char *json = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&json, &len);
+
+    gw_board_reloaded(&site->board, is_refused, text);
+    gw_json_set(object, "state", gw_json_text(is_refused ? "refused" : "applied"));
+    gw_json_set(object, "ts", gw_json_int(gw_wall_ms(&gw_system_clock)));
+    gw_json_set(object, "text", gw_json_text(text));
+    if (mistakes)
+        gw_json_set(object, "mistakes", mistakes);
+    if (out) {
+        const bool is_good = gw_json_print(object, out) == GW_OK;
+
+        if (fclose(out) == 0 && is_good)
+            gw_state_topics_reloaded(site->state_topics, site->mqtt.state_topic, json);
+    }
+    free(json);
+    gw_json_free(object);
+}
+
 struct teller {
     size_t n_told;
+    struct gw_json *mistakes;
 };
 
 static void tell_mistake(void *ctx, bool is_warning, struct gw_mark mark, const char *sentence)
 {
     struct teller *teller = ctx;
+    char text[MISTAKE_TEXT];
 
     if (is_warning || teller->n_told++ >= MISTAKES_MAX)
         return;
     if (mark.file)
-        gw_log(GW_LOG_ERROR, "reload", "%s:%u:%u: %s", mark.file, mark.line, mark.column, sentence);
+        snprintf(text, sizeof text, "%s:%u:%u: %s", mark.file, mark.line, mark.column, sentence);
     else
-        gw_log(GW_LOG_ERROR, "reload", "%s", sentence);
+        snprintf(text, sizeof text, "%s", sentence);
+    gw_log(GW_LOG_ERROR, "reload", "%s", text);
+    gw_json_add(teller->mistakes, gw_json_text(text));
 }
 
 static void tell_refused(struct gw_site *site, const struct gw_diags *diags)
 {
-    struct teller teller = {0};
+    struct teller teller = {.mistakes = gw_json_array()};
     char text[GW_BOARD_TEXT];
     size_t n = gw_diags_count(diags);
 
@@ -54,7 +85,7 @@ static void tell_refused(struct gw_site *site, const struct gw_diags *diags)
     gw_notify_status("reload refused: %zu mistake%s in the configuration", n, n == 1 ? "" : "s");
     snprintf(text, sizeof text, "%zu mistake%s in the configuration; the old one stays in force", n,
              n == 1 ? "" : "s");
-    gw_board_reloaded(&site->board, true, text);
+    publish_outcome(site, true, text, teller.mistakes);
 }
 
 /* ---- topics that go -------------------------------------------------------------------------------- */
@@ -239,7 +270,7 @@ static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
     change_http(site, next);
     if (err == GW_OK && partly == GW_OK) {
         tell_applied(change);
-        gw_board_reloaded(&site->board, false, "applied");
+        publish_outcome(site, false, "applied", NULL);
     }
     return err;
 }
@@ -267,13 +298,13 @@ static enum gw_err take(struct gw_site *site, struct gw_generation *next)
                "configuration stays in force",
                unfit->name, gw_err_str(why));
         gw_notify_status("reload refused: bus %s cannot be started", unfit->name);
-        gw_board_reloaded(&site->board, true, "a bus cannot be started; see the log");
+        publish_outcome(site, true, "a bus cannot be started; see the log", NULL);
         return GW_E_CONFIG;
     }
     gw_plant_compare(&site->plant, next->config, &change);
     if (is_unchanged(site, next->config, &change)) {
         gw_log(GW_LOG_INFO, "reload", "nothing has changed");
-        gw_board_reloaded(&site->board, false, "nothing has changed");
+        publish_outcome(site, false, "nothing has changed", NULL);
         return GW_OK;
     }
     if (site->generation->config->buffer.fingerprint != next->config->buffer.fingerprint)

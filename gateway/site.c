@@ -107,6 +107,7 @@ void gw_site_keep_http(struct gw_site *site)
 
 void gw_site_done(struct gw_site *site)
 {
+    gw_state_topics_free(site->state_topics);
     gw_board_done(&site->board);
     gw_control_free(site->control);
     gw_outbox_free(site->outbox);

@@ -9,12 +9,14 @@
 #include "gateway/outbox.h"
 #include "gateway/plant.h"
 #include "gateway/publisher.h"
+#include "gateway/state_topics.h"
 
 struct gw_site {
     const struct gw_config_source *source;
     struct gw_generation *generation; /* in force */
     struct gw_outbox *outbox;
     struct gw_board board;
+    struct gw_state_topics *state_topics;
     struct gw_http *http;                  /* NULL: off, or it cannot listen */
     struct gw_generation *http_generation; /* that it lives from */
     int64_t http_again_us;                 /* when to try to listen again; 0: not wanted */

@@ -119,6 +119,9 @@ static enum gw_err start_all(struct gw_site *site)
                buffer->path);
     if (err != GW_OK)
         return err;
+    site->state_topics = gw_state_topics_new(&site->board, site->outbox);
+    if (!site->state_topics)
+        return GW_E_NOMEM;
     gw_plant_init(&site->plant, site->outbox, &site->board);
     err = gw_plant_start_missing(&site->plant, site->generation);
     if (err == GW_OK)
@@ -204,6 +207,7 @@ static void look_at_broker(struct supervisor *s)
     gw_control_set_online(site->control, stats.is_connected);
     site->outbox->ops->stats(site->outbox, &outbox);
     gw_board_tick(&site->board, &stats, &outbox, s->watchdog.n_late == 0);
+    gw_state_topics_look(site->state_topics, site->mqtt.state_topic, site->mqtt.device_states);
 }
 
 /* Gives the signal that ends it; 0: the publisher is lost. */

@@ -248,7 +248,8 @@ def make_config(broker, buses, **sections):
     """The smallest configuration around some buses; sections are merged over it."""
     config = {
         "gateway": {"name": "gw"},
-        "mqtt": {"servers": [broker.url], "reconnect_min": "200ms", "reconnect_max": "500ms"},
+        "mqtt": {"servers": [broker.url], "reconnect_min": "200ms", "reconnect_max": "500ms",
+                 "device_states": False},
         "interval": "100ms",
         "http": "off",  # the port is one for all
         "buses": buses,
