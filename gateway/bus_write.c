@@ -242,9 +242,9 @@ static enum gw_err run_write(struct gw_bus_loop *loop, struct gw_bus_job *job,
         break;
     case GW_E_REFUSED:
         job->n_written += n;
-        gw_bus_answer(loop, job, GW_COMMAND_REFUSED, reason, "device %s refuses to write %s",
-                      dev->conf->name,
-                      point_of(loop, job, job->n_written % job->order.values.n)->name);
+        gw_bus_answer(
+            loop, job, GW_COMMAND_REFUSED, reason, "device %s refuses to write %s", dev->conf->name,
+            point_of(loop, job, job->n_written < job->order.values.n ? job->n_written : 0)->name);
         break;
     case GW_E_BUSY:
         job->n_written += n;

@@ -45,16 +45,18 @@ static enum gw_command_code refuse(struct asking *asking, enum gw_command_code c
 static enum gw_command_code take_value(struct asking *asking, const char *word)
 {
     const struct gw_device_conf *device = asking->talk.device;
-    const char *equals = strchr(word, '=');
+    const char *equals = word ? strchr(word, '=') : NULL;
     struct gw_command command;
     size_t i = 0, len = equals ? (size_t)(equals - word) : 0;
 
+    if (!equals)
+        return refuse(asking, GW_COMMAND_UNKNOWN_POINT,
+                      "say POINT=VALUE with a point of the device");
     while (i < device->n_points && (strlen(device->points[i].name) != len ||
                                     strncmp(device->points[i].name, word, len) != 0))
         i++;
-    if (!equals || i == device->n_points)
-        return refuse(asking, GW_COMMAND_UNKNOWN_POINT,
-                      "say POINT=VALUE with a point of the device");
+    if (i == device->n_points)
+        return refuse(asking, GW_COMMAND_UNKNOWN_POINT, "the device has no such point");
     asking->answer.code = gw_command_parse(device, (int)i, equals + 1, strlen(equals + 1), &command,
                                            asking->answer.why);
     if (asking->answer.code != GW_COMMAND_OK)

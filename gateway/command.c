@@ -184,7 +184,7 @@ static enum gw_command_code take(struct reading *r, size_t index, const struct g
 static enum gw_command_code take_json(struct reading *r, size_t index,
                                       const struct gw_scan_value *json)
 {
-    struct gw_value value;
+    struct gw_value value = {.kind = GW_NONE};
     enum gw_command_code code = value_of(r, &r->device->points[index], json, &value);
 
     return code == GW_COMMAND_OK ? take(r, index, &value) : code;
@@ -225,24 +225,46 @@ static int64_t days_of(int year, int month, int day)
     return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
+/* Reads just so many digits and what has to stand behind them ('\0': anything). */
+static bool take_digits(const char **at, size_t n, char after, int *ret_number)
+{
+    int number = 0;
+
+    for (size_t i = 0; i < n; i++, (*at)++) {
+        if (**at < '0' || **at > '9')
+            return false;
+        number = 10 * number + (**at - '0');
+    }
+    *ret_number = number;
+    if (after && **at != after)
+        return false;
+    *at += after != '\0';
+    return true;
+}
+
+static bool is_date(int year, int month, int day)
+{
+    static const int lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return year >= 1970 && month >= 1 && month <= 12 && day >= 1 &&
+           day <= lengths[month - 1] - (month == 2 && !is_leap);
+}
+
 /* 2026-01-31T12:00:00Z, with or without a fraction of the second. */
 static bool parse_time(const char *text, int64_t *ret_wall_ms)
 {
-    static const int lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year, month, day, hour, minute, second, n = 0, milli = 0;
+    int year, month, day, hour, minute, second, milli = 0;
 
-    if (strspn(text, "0123456789-T:.Z") != strlen(text) ||
-        sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
-               &n) != 6 ||
-        n != 19)
+    if (!take_digits(&text, 4, '-', &year) || !take_digits(&text, 2, '-', &month) ||
+        !take_digits(&text, 2, 'T', &day) || !take_digits(&text, 2, ':', &hour) ||
+        !take_digits(&text, 2, ':', &minute) || !take_digits(&text, 2, '\0', &second))
         return false;
-    if (text[n] == '.')
-        for (int digit = 100; text[++n] >= '0' && text[n] <= '9'; digit /= 10)
-            milli += digit * (text[n] - '0');
-    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    if (strcmp(text + n, "Z") != 0 || year < 1970 || month < 1 || month > 12 || day < 1 ||
-        day > lengths[month - 1] - (month == 2 && !is_leap) || hour < 0 || hour > 23 ||
-        minute < 0 || minute > 59 || second < 0 || second > 60)
+    if (*text == '.')
+        for (int digit = 100; *++text >= '0' && *text <= '9'; digit /= 10)
+            milli += digit * (*text - '0');
+    if (strcmp(text, "Z") != 0 || !is_date(year, month, day) || hour > 23 || minute > 59 ||
+        second > 60)
         return false;
     *ret_wall_ms =
         (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milli;

@@ -92,24 +92,38 @@ static size_t print_line(char *line, const struct gw_id *id, char kind)
     return 17 + (size_t)n + 1;
 }
 
+/* Reads 16 hexadecimal digits. */
+static bool read_hex(const char *text, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+
+    for (int i = 0; i < 16; i++) {
+        char c = text[i];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        number = number << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    *ret_number = number;
+    return true;
+}
+
+enum { AT_KIND = 17, AT_KEY = 19, AT_CONTENT = 36, AT_END = 52, AT_RESULT = 53 };
+
 static void take_line(struct gw_ids *ids, const char *line, size_t len)
 {
     uint64_t checksum, key, content;
-    char kind;
-    int n = 0;
 
-    if (len < 17 + 35 ||
-        sscanf(line, "%16" SCNx64 " %c %16" SCNx64 " %16" SCNx64 "%n", &checksum, &kind, &key,
-               &content, &n) != 4 ||
-        hash(seed, line + 17, len - 17) != checksum || key == 0)
+    if (len < AT_END || !read_hex(line, &checksum) || !read_hex(line + AT_KEY, &key) ||
+        !read_hex(line + AT_CONTENT, &content) ||
+        hash(seed, line + AT_KIND, len - AT_KIND) != checksum || key == 0)
         return;
-    if (kind == 'B') {
+    if (line[AT_KIND] == 'B') {
         remember(ids, key, content);
-    } else if (kind == 'D') {
+    } else if (line[AT_KIND] == 'D') {
         if (!find(ids, key))
             remember(ids, key, content);
-        /* Behind the numbers stands a space, then the result. */
-        keep_result(find(ids, key), line + n + 1, len > (size_t)n ? len - (size_t)n - 1 : 0);
+        keep_result(find(ids, key), line + AT_RESULT, len > AT_RESULT ? len - AT_RESULT : 0);
     }
 }
 
