@@ -22,7 +22,7 @@ void gw_durable_free(struct gw_outbox *outbox)
 
     pthread_mutex_lock(&self->mutex);
     self->is_stopping = self->is_ended = true;
-    self->lent = NULL;
+    gw_durable_end_loan(self);
     gw_durable_wake_writer(self);
     pthread_mutex_unlock(&self->mutex);
     if (self->has_thread)

@@ -99,6 +99,7 @@ void gw_durable_wake_writer(struct gw_durable *self);
 void gw_durable_add_unsaved(struct gw_durable *self, struct gw_node *before, struct gw_node *node);
 /* Lets go of a node that is in none of the lists any more: deletes its row, frees it when nobody uses it. */
 void gw_durable_release(struct gw_durable *self, struct gw_node *node);
+void gw_durable_end_loan(struct gw_durable *self); /* of what next gave out last */
 void gw_durable_remove_unsaved(struct gw_durable *self, struct gw_node *node);
 void gw_durable_drop_expired(struct gw_durable *self); /* of what is in memory */
 void gw_durable_count_drop(struct gw_durable *self, enum gw_drop reason, uint64_t n);

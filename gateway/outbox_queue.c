@@ -312,7 +312,7 @@ static enum gw_err durable_put(struct gw_outbox *outbox, const struct gw_message
 
 /* ---- next and after -------------------------------------------------------------------------------- */
 
-static void end_loan(struct gw_durable *self)
+void gw_durable_end_loan(struct gw_durable *self)
 {
     struct gw_node *node = self->lent;
 
@@ -367,7 +367,7 @@ static enum gw_err durable_next(struct gw_outbox *outbox, struct gw_message *ret
     enum gw_err err = GW_E_CLOSED;
 
     pthread_mutex_lock(&self->mutex);
-    end_loan(self);
+    gw_durable_end_loan(self);
     gw_durable_drop_expired(self);
     struct gw_node_list *list = next_list(self);
     const bool may_go = list && (self->conf.durability != GW_DURABLE_ALWAYS ||

@@ -28,7 +28,7 @@ enum gw_err gw_store_set_aside(const char *path, const char *word, int64_t wall_
 {
     const time_t seconds = (time_t)(wall_ms / 1000);
     struct tm tm = {0};
-    char time[32], ending[8] = "";
+    char time[32], ending[16] = "";
     int i = 1;
 
     gmtime_r(&seconds, &tm);

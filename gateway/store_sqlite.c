@@ -143,36 +143,32 @@ static enum gw_store_fault ask(struct gw_store *store, const char *text, int64_t
     return fault;
 }
 
-static enum gw_store_fault configure(struct gw_store *store, bool is_reader, uint64_t max_bytes)
+static enum gw_store_fault configure(struct gw_store *store, bool is_reader)
 {
-    static const char writer[] = "PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE;"
-                                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                 "PRAGMA journal_size_limit = 4194304";
-    static const char both[] = "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;"
-                               "PRAGMA cache_size = -2000; PRAGMA mmap_size = 0;"
-                               "PRAGMA cell_size_check = ON";
-    char text[64];
-
     sqlite3_busy_timeout(store->db, LOCK_WAIT_MS);
     sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, LENGTH_MAX);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    enum gw_store_fault fault = run(store, both);
-    if (fault != GW_STORE_OK)
-        return fault;
-    if (is_reader) { /* what is written would be the log, taken over when it is closed */
-        sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        return run(store, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA query_only = ON");
-    }
-    fault = run(store, writer);
-    if (fault != GW_STORE_OK)
-        return fault;
-    const uint64_t n_pages = max_bytes / PAGE_BYTES * 5 / 4 + SPARE_PAGES;
-    snprintf(text, sizeof text, "PRAGMA max_page_count = %lld", (long long)n_pages);
+    /* What a reader writes would be the log, taken over when it is closed. */
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_reader, NULL);
+    /* Locking before anything that looks into the file: else a shared memory file is made. */
+    return run(store, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
+                      "PRAGMA trusted_schema = OFF; PRAGMA cache_size = -2000;"
+                      "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON");
+}
+
+static enum gw_store_fault configure_writing(struct gw_store *store, uint64_t max_bytes)
+{
+    char text[300];
+
+    snprintf(text, sizeof text,
+             "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+             "PRAGMA journal_size_limit = 4194304; PRAGMA max_page_count = %lld",
+             PAGE_BYTES, (long long)(max_bytes / PAGE_BYTES * 5 / 4 + SPARE_PAGES));
     return run(store, text);
 }
 
-/* Is it ours? Makes the tables in an empty file. */
-static enum gw_store_fault check_format(struct gw_store *store, bool is_reader)
+/* Is it ours? An empty file is. */
+static enum gw_store_fault check_format(struct gw_store *store, bool is_reader, bool *ret_is_empty)
 {
     int64_t format, n_tables, id;
     enum gw_store_fault fault = ask(store, "PRAGMA user_version", &format);
@@ -183,8 +179,7 @@ static enum gw_store_fault check_format(struct gw_store *store, bool is_reader)
         fault = ask(store, "SELECT count(*) FROM sqlite_schema", &n_tables);
     if (fault != GW_STORE_OK)
         return fault;
-    if (n_tables == 0 && format == 0 && !is_reader)
-        return run(store, schema);
+    *ret_is_empty = n_tables == 0 && format == 0;
     if (n_tables > 0 && format == 0 && id != APPLICATION_ID) {
         snprintf(store->why, sizeof store->why, "it is a database of another program");
         return GW_STORE_UNUSABLE;
@@ -233,6 +228,7 @@ enum gw_store_fault gw_store_open(const char *path, bool is_reader, uint64_t max
 {
     struct gw_store *store;
     enum gw_store_fault fault = look_at(path, is_reader, why);
+    bool is_empty = false;
 
     if (fault != GW_STORE_OK)
         return fault;
@@ -246,9 +242,15 @@ enum gw_store_fault gw_store_open(const char *path, bool is_reader, uint64_t max
         sqlite3_open_v2(path, &store->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL));
     if (fault == GW_STORE_OK)
-        fault = configure(store, is_reader, max_bytes);
+        fault = configure(store, is_reader);
     if (fault == GW_STORE_OK)
-        fault = check_format(store, is_reader);
+        fault = check_format(store, is_reader, &is_empty);
+    if (fault == GW_STORE_OK && is_reader)
+        fault = run(store, "PRAGMA query_only = ON");
+    if (fault == GW_STORE_OK && !is_reader)
+        fault = configure_writing(store, max_bytes);
+    if (fault == GW_STORE_OK && !is_reader && is_empty)
+        fault = run(store, schema);
     if (fault == GW_STORE_OK)
         fault = prepare(store);
     if (fault != GW_STORE_OK) {

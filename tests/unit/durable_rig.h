@@ -209,7 +209,7 @@ RIG void rig_copy_file(const char *from, const char *to)
 /* What kill -9 or a power loss leaves behind: file and log as they are. */
 RIG void rig_snapshot(const struct rig *rig, const char *to)
 {
-    char from_log[160], to_log[160];
+    char from_log[200], to_log[200];
 
     snprintf(from_log, sizeof from_log, "%s-wal", rig->path);
     snprintf(to_log, sizeof to_log, "%s-wal", to);
