@@ -8,6 +8,7 @@
 #: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
 #: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
 #: make coverage      which lines the tests reach: build/coverage/report
+#: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
 #: make keys          docs/keys.md from the tables of keys
 #: make deps          install the Debian packages that are missing
 #: make clean         forget all that was built
@@ -124,6 +125,11 @@ fuzz-smoke:
 	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang $(jobs) fuzz-targets
 	@tests/fuzz/smoke $(FUZZ_SECONDS) $(addprefix build/fuzz/,$(fuzz))
 
+# Processor seconds of the gateway per 100,000 values; BUILDS="A B" compares builds in one run.
+bench-publisher:
+	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all
+	@$(PYTHON) -B tests/bench/publisher_cost.py $(BUILDS)
+
 coverage:
 	$(MAKE) VARIANT=coverage $(jobs) test-programs
 	$(MAKE) VARIANT=coverage -k check contract e2e
@@ -199,5 +205,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage demo lint format format-check \
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench-publisher demo lint format format-check \
         deb install install-files keys help clean

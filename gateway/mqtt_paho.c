@@ -20,12 +20,13 @@
 #include "gateway/mqtt_inbox.h"
 #include "gateway/mqtt_paho.h"
 #include "gateway/mqtt_tls.h"
+#include "gateway/one_cpu.h"
 #include "gateway/readable.h"
 
 enum {
     /* Messages handed to Paho and not yet written to the socket. Paho 1.3.12 never frees topic and payload of those
      * when a handle is destroyed, so there are few, and sends beyond are told to wait. */
-    QUEUED_MAX = 8,
+    QUEUED_MAX = 16,
     SPARE_EVENTS = 64,
     PROBE_TIMEOUT_US = 2000000,
     DETAIL_BYTES = 256,
@@ -297,6 +298,7 @@ static void attempt(struct gw_mqtt *mqtt)
     char uri[sizeof mqtt->server.authority + 8];
 
     gw_mqtt_drop(mqtt);
+    gw_one_cpu_gather();     /* before the library starts its threads */
     if (mqtt->server.is_tls) /* the name stays, for the certificate is compared with it */
         snprintf(uri, sizeof uri, "ssl://%s", mqtt->server.authority);
     else
@@ -496,5 +498,6 @@ void gw_mqtt_drop(struct gw_mqtt *mqtt)
     if (mqtt->handle)
         MQTTAsync_destroy(&mqtt->handle);
     mqtt->handle = NULL;
+    gw_one_cpu_spread();
     gw_inbox_renew(mqtt->inbox);
 }
