@@ -30,7 +30,6 @@ enum {
     SPARE_EVENTS = 64,
     PROBE_TIMEOUT_US = 2000000,
     DETAIL_BYTES = 256,
-    NO_MEMORY = -99, /* PAHO_MEMORY_ERROR, which the library returns but its header does not name */
 };
 
 struct gw_mqtt {
@@ -202,7 +201,7 @@ enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mq
     if (rc != MQTTASYNC_SUCCESS) {
         mqtt->handle = NULL;
         gw_mqtt_free(mqtt);
-        return rc == NO_MEMORY ? GW_E_NOMEM : GW_E_CONFIG;
+        return rc == GW_PAHO_NO_MEMORY ? GW_E_NOMEM : GW_E_CONFIG;
     }
     gw_mqtt_drop(mqtt);
     *ret_mqtt = mqtt;
@@ -428,25 +427,6 @@ int gw_mqtt_event_fd(const struct gw_mqtt *mqtt)
 
 /* ---- send, disconnect, drop ---- */
 
-static enum gw_err send_result(int rc)
-{
-    switch (rc) {
-    case MQTTASYNC_SUCCESS:
-        return GW_OK;
-    case MQTTASYNC_MAX_BUFFERED_MESSAGES:
-    case MQTTASYNC_NO_MORE_MSGIDS:
-        return GW_E_FULL;
-    case NO_MEMORY:
-        return GW_E_NOMEM;
-    case MQTTASYNC_BAD_UTF8_STRING:
-    case MQTTASYNC_BAD_QOS:
-    case MQTTASYNC_BAD_MQTT_OPTION:
-        return GW_E_REFUSED;
-    default:
-        return GW_E_LINK;
-    }
-}
-
 enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message, uint16_t slot)
 {
     MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
@@ -468,7 +448,7 @@ enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
                                   message->payload ? message->payload : "", message->qos,
                                   message->retain, &answer);
     MQTTProperties_free(&answer.properties);
-    return send_result(rc);
+    return gw_paho_result(rc);
 }
 
 enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt)

@@ -17,4 +17,11 @@ GW_MUST_CHECK enum gw_err gw_paho_subscribe(MQTTAsync handle, bool is_v5,
 /* Adds the MQTT 5 properties of a message to be sent; MQTTProperties_free afterwards. */
 void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message *message);
 
+enum {
+    GW_PAHO_NO_MEMORY = -99
+}; /* PAHO_MEMORY_ERROR, which the library returns but its header does not name */
+
+/* What its return code means for a message handed over. */
+enum gw_err gw_paho_result(int rc);
+
 #endif

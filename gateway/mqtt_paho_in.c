@@ -1,4 +1,4 @@
-/* mqtt_paho_in: subscriptions, and messages from the broker. */
+/* mqtt_paho_in: subscriptions, messages from the broker, and what the library answers to a call. */
 #include "gateway/mqtt_paho.h"
 
 #include <stdio.h>
@@ -209,4 +209,23 @@ void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message 
     property.value.data.len = (int)message->correlation_len;
     property.value.data.data = (char *)(uintptr_t)message->correlation; /* copied */
     MQTTProperties_add(properties, &property);
+}
+
+enum gw_err gw_paho_result(int rc)
+{
+    switch (rc) {
+    case MQTTASYNC_SUCCESS:
+        return GW_OK;
+    case MQTTASYNC_MAX_BUFFERED_MESSAGES:
+    case MQTTASYNC_NO_MORE_MSGIDS:
+        return GW_E_FULL;
+    case GW_PAHO_NO_MEMORY:
+        return GW_E_NOMEM;
+    case MQTTASYNC_BAD_UTF8_STRING:
+    case MQTTASYNC_BAD_QOS:
+    case MQTTASYNC_BAD_MQTT_OPTION:
+        return GW_E_REFUSED;
+    default:
+        return GW_E_LINK;
+    }
 }
