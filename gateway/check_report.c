@@ -86,6 +86,22 @@ static void print_bus(const struct gw_bus_conf *bus, const struct gw_load *load,
         fprintf(out, "warning: %s\n", warnings[i]);
 }
 
+/* Who may change the plant is worth a line of its own. */
+static void print_commands(const struct gw_config *config, FILE *out)
+{
+    size_t n = 0;
+
+    for (size_t b = 0; b < config->n_buses; b++)
+        for (size_t d = 0; d < config->buses[b].n_devices; d++)
+            for (size_t i = 0; i < config->buses[b].devices[d].n_points; i++)
+                n += config->buses[b].devices[d].points[i].write != NULL;
+    if (config->commands.is_enabled)
+        fprintf(out, "commands: enabled, %zu point%s can be written from MQTT\n\n", n, plural(n));
+    else if (n > 0)
+        fprintf(out, "commands: off, %zu point%s could be written if they were enabled\n\n", n,
+                plural(n));
+}
+
 void gw_check_print(const struct gw_config *config, struct gw_load *const *loads, FILE *out)
 {
     size_t n_devices = 0, n_points = 0;
@@ -97,6 +113,7 @@ void gw_check_print(const struct gw_config *config, struct gw_load *const *loads
         print_bus(&config->buses[i], loads[i], out);
         fputc('\n', out);
     }
+    print_commands(config, out);
     fprintf(out, "%s: no mistake; gateway %s, %zu bus%s, %zu device%s, %zu point%s\n", config->file,
             config->gateway_name, config->n_buses, config->n_buses == 1 ? "" : "es", n_devices,
             plural(n_devices), n_points, plural(n_points));

@@ -13,7 +13,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from conftest import make_config, rtu_bus, tcp_bus, write_config
+from conftest import PROGRAM, make_config, rtu_bus, tcp_bus, write_config
 
 WRITES = {5, 6, 15, 16, 22, 23}
 
@@ -261,6 +261,31 @@ def test_a_scale_that_the_device_tells_is_undone(broker, modbus_tcp_slave, gatew
     subscriber.wait_for_json("gw/pump/limit", lambda m: m["value"] is None)
     assert operator.ask("gw/pump/limit/set", "60")["code"] == "present_value_unknown"
     assert len(writes(modbus_tcp_slave)) == 1
+
+
+def test_topics_can_be_chosen_and_results_share_one(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    points = [{"name": "a", "register": "holding:0", "access": "rw"},
+              {"name": "b", "register": "holding:1", "access": "rw", "write": {"set_topic": "plant/valve/b"}}]
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=points,
+                   write={"set_topic": "cmd/${topic}", "result_topic": "cmd/all/result", "rate": "9/s"}))
+    online(subscriber)
+
+    operator.send("cmd/gw/pump/a", "3")
+    assert operator.wait("cmd/all/result")[1]["point"] == "a"
+    operator.send("plant/valve/b", "4")
+    assert operator.wait("cmd/all/result", 2)[1]["point"] == "b"
+    assert modbus_tcp_slave.unit().get("holding:0", 2) == [3, 4]
+
+
+def test_check_says_how_much_can_be_written(broker, modbus_tcp_slave, tmp_path):
+    settings = config(broker, modbus_tcp_slave, tmp_path)
+    check = [PROGRAM, "check", "-c", str(write_config(tmp_path, settings))]
+    assert "commands: enabled, 10 points can be written from MQTT" in subprocess.run(
+        check, check=True, capture_output=True, text=True).stdout
+    settings["commands"]["enabled"] = False
+    write_config(tmp_path, settings)
+    assert "commands: off, 10 points could be written" in subprocess.run(
+        check, check=True, capture_output=True, text=True).stdout
 
 
 # ---- what is refused ---------------------------------------------------------------------------------
