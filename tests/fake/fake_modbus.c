@@ -144,6 +144,11 @@ static void send_later(struct fake_modbus *fake, int64_t at_us, const uint8_t *b
     memcpy(later->bytes, bytes, len);
 }
 
+static bool is_too_late(const struct fake_modbus *fake, int64_t at_us)
+{
+    return fake->script.stall_us > 0 && now_us() - at_us > fake->script.stall_us;
+}
+
 /* Sends what is due; returns the time until the next, in ms, -1 for none. */
 static int send_due(struct fake_modbus *fake)
 {
@@ -153,8 +158,9 @@ static int send_due(struct fake_modbus *fake)
         struct later *later = &fake->later[i];
 
         if (later->at_us <= now) {
-            if (fake->transport != FAKE_TCP ||
-                later->connection == atomic_load(&fake->n_connections))
+            if ((fake->transport != FAKE_TCP ||
+                 later->connection == atomic_load(&fake->n_connections)) &&
+                !is_too_late(fake, later->at_us))
                 send_bytes(fake, later->bytes, later->len);
             fake->n_later--; /* the order is kept: parts of one frame must not change places */
             memmove(later, later + 1, (fake->n_later - i) * sizeof *later);

@@ -54,6 +54,9 @@ struct fake_script {
                       uint16_t address); /* register, or bit 0/1 */
     /* Told before it is confirmed. false: refused with exception 2. NULL: all are accepted. */
     bool (*write)(void *ctx, uint8_t unit, uint8_t function, uint16_t address, uint16_t value);
+    /* What a busy machine keeps back for longer than this after its time is not sent at all, so that nothing is
+     * later than the script says. 0: it is sent. */
+    int64_t stall_us;
 };
 
 struct fake_modbus;

@@ -12,13 +12,15 @@
 #include "drivers/modbus/wire.h"
 #include "tests/fake/fake_modbus.c" /* unit tests are linked with the driver only */
 
-enum { N_UNITS = 16, FAULT_PERCENT = 20 };
+enum { N_UNITS = 16, FAULT_PERCENT = 20, STALL_US = 20000 };
 
 struct trial {
     int64_t timeout_us;
     uint64_t random;    /* the slave's thread only, while it runs */
     atomic_int percent; /* of faults */
     atomic_uint poll;   /* number of the poll under way */
+    _Atomic int64_t
+        asked_us[256]; /* by the low byte of the poll, which stands in the address too */
     const enum fake_fault *faults;
     size_t n_faults;
     uint64_t n_of[FAKE_N_FAULTS];
@@ -48,7 +50,9 @@ static struct fake_action choose(void *ctx, const struct fake_request *request)
     struct trial *trial = ctx;
     struct fake_action action = {.fault = FAKE_GOOD};
 
-    (void)request;
+    /* Read so late by a busy machine that an answer could be later than the script says: there is none. */
+    if (now_us() - atomic_load(&trial->asked_us[request->pdu[1]]) > STALL_US)
+        return (struct fake_action){.fault = FAKE_SILENCE};
     if (draw(&trial->random, 100) >= (uint64_t)atomic_load(&trial->percent))
         return action;
     action.fault = trial->faults[draw(&trial->random, trial->n_faults)];
@@ -121,12 +125,13 @@ static bool is_right(const struct modbus_exchange *ex, uint16_t first, uint16_t 
 static enum gw_err poll_unit(struct trial *trial, struct master *master, uint8_t unit,
                              uint16_t first, uint16_t count)
 {
-    const uint8_t pdu[] = {3, 0, (uint8_t)first, 0, (uint8_t)count};
+    unsigned poll = atomic_fetch_add(&trial->poll, 1) + 1;
+    const uint8_t pdu[] = {3, (uint8_t)poll, (uint8_t)first, 0, (uint8_t)count};
     struct modbus_exchange ex = {
         .unit = unit, .request = pdu, .request_len = sizeof pdu, .reply_len = 2u + 2u * count};
     struct gw_outcome outcome = {0};
-    unsigned poll = atomic_fetch_add(&trial->poll, 1) + 1;
 
+    atomic_store(&trial->asked_us[(uint8_t)poll], now_us());
     enum gw_err err =
         modbus_wire_exchange(master->wire, &ex, now_us() + trial->timeout_us, &outcome);
     master->hold_until_us[unit] = outcome.hold_us > 0 ? now_us() + outcome.hold_us : 0;
@@ -216,7 +221,8 @@ static void run_trial(enum fake_transport transport, int driver_transport, size_
         .n_faults = is_tcp ? sizeof tcp_faults / sizeof tcp_faults[0]
                            : sizeof line_faults / sizeof line_faults[0],
     };
-    struct fake_script script = {.ctx = &trial, .choose = choose, .value = value};
+    struct fake_script script = {
+        .ctx = &trial, .choose = choose, .value = value, .stall_us = STALL_US};
 
     print_message("seed %llu\n", (unsigned long long)trial.random);
     atomic_store(&trial.percent, FAULT_PERCENT);
