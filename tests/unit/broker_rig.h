@@ -14,20 +14,9 @@
 #include <sys/wait.h>
 
 #include "gateway/publisher.h"
+#include "tests/unit/free_port.h"
 
 /* ---- processes ---- */
-
-RIG int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
 
 RIG int connect_to(int port)
 {

@@ -19,6 +19,7 @@
 #include "drivers/modbus/slave.h"
 #include "drivers/modbus/slave_impl.h"
 #include "drivers/modbus/wire.h"
+#include "tests/unit/free_port.h"
 
 enum { N_POINTS = 16, WAIT_US = 5000000 };
 
@@ -588,20 +589,6 @@ static void the_link_is_ours_alone(void **state)
     assert_non_null(strstr(plant->diag.text, "is in the way"));
     assert_int_equal(lstat(plant->port, &status), 0);
     assert_true(S_ISREG(status.st_mode));
-}
-
-/* Gives a port that was free a moment ago. */
-static uint16_t free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
 }
 
 static void a_server_takes_several_clients(void **state)
