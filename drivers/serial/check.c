@@ -256,11 +256,11 @@ static enum gw_err check_write(const struct serial_device_conf *device,
     serial_vars_set(&vars, "value", "1", 1);
     if (check_pattern(device, point->write_reply, "write_reply", diag) ||
         check_pattern(device, point->write_refused, "write_refused", diag) ||
-        check_send(point->write, &point->write_checksum, &vars, "write", diag))
+        check_send(point->write, &point->write_checksum, &vars, "write_text", diag))
         return GW_E_CONFIG;
     if (point->write && !point->write_reply)
-        return COMPLAIN(diag, "write",
-                        "\"write\" needs write_reply: without an answer nobody knows "
+        return COMPLAIN(diag, "write_text",
+                        "\"write_text\" needs write_reply: without an answer nobody knows "
                         "whether it was done");
     return GW_OK;
 }

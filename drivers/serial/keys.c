@@ -331,7 +331,7 @@ const struct gw_key serial_point_keys[] = {
     BOOL_KEY("always", always, 0, "Read it also from messages for which one of conditions holds."),
     TEXT_KEY("request", request, GW_INHERIT, NULL,
              "Name of the poll that brings the point; the first when not given.", "energy"),
-    TEXT_KEY("write", write, 0, NULL, "What is sent to write the point, with ${value}.",
+    TEXT_KEY("write_text", write, 0, NULL, "What is sent to write the point, with ${value}.",
              "'T\\r\\n'"),
     TEXT_KEY("write_reply", write_reply, GW_INHERIT, NULL,
              "Pattern of the message that confirms a write.", "'^T S'"),

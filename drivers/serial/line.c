@@ -1,38 +1,16 @@
-/* line: bytes of the port to inboxes. */
+/* line: bytes of the port to ears. */
 #include "drivers/serial/line.h"
 
-#include <string.h>
+/* After a silence of so many characters, and what adapters gather, the next byte begins a message. */
+#define SILENCE_CHARS 3
+#define SILENCE_US    20000
 
 enum { CATCH_UP_MAX = 64 };
 
-void serial_line_add(struct serial_line_state *line, struct serial_inbox *inbox)
+void serial_line_add(struct serial_line_state *line, struct serial_ear *ear)
 {
-    inbox->next = line->inboxes;
-    line->inboxes = inbox;
-}
-
-void serial_inbox_drop(struct serial_inbox *inbox, size_t n)
-{
-    inbox->len -= n;
-    memmove(inbox->bytes, inbox->bytes + n, inbox->len);
-}
-
-static void put(struct serial_inbox *inbox, const uint8_t *bytes, size_t len, int64_t now_us)
-{
-    if (len > inbox->size) {
-        inbox->n_lost += len - inbox->size;
-        bytes += len - inbox->size;
-        len = inbox->size;
-    }
-    if (inbox->len + len > inbox->size) {
-        size_t n = inbox->len + len - inbox->size;
-
-        inbox->n_lost += n;
-        serial_inbox_drop(inbox, n);
-    }
-    memcpy(inbox->bytes + inbox->len, bytes, len);
-    inbox->len += len;
-    inbox->last_us = now_us;
+    ear->next = line->ears;
+    line->ears = ear;
 }
 
 static int64_t now_of(const struct serial_line_state *line)
@@ -48,10 +26,18 @@ enum gw_err serial_line_hear(struct serial_line_state *line, int64_t until_us, i
 
     if (err != GW_OK)
         return err;
-    line->last_us = now_of(line);
-    for (struct serial_inbox *inbox = line->inboxes; inbox; inbox = inbox->next)
-        if (inbox->is_on)
-            put(inbox, line->rx, len, line->last_us);
+    int64_t now_us = now_of(line);
+    bool is_begin =
+        now_us - line->last_us >= SILENCE_US + serial_line_us(&line->port.line, SILENCE_CHARS);
+    line->last_us = now_us;
+    for (struct serial_ear *ear = line->ears; ear; ear = ear->next) {
+        if (!ear->is_on)
+            continue;
+        if (is_begin && ear->stream->len == 0)
+            serial_stream_reset(ear->stream, ear->stream->conf, true);
+        serial_stream_put(ear->stream, line->rx, len);
+        ear->last_us = line->last_us;
+    }
     return GW_OK;
 }
 

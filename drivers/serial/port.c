@@ -211,30 +211,38 @@ enum gw_err serial_port_write(struct serial_port *port, const uint8_t *bytes, si
 
 /* ---- the line -------------------------------------------------------------------------------------- */
 
-enum gw_err serial_port_pause(struct serial_port *port, int64_t until_us)
+static enum gw_err pause_until(const struct serial_port *port, int wake_fd, int64_t until_us)
 {
-    enum gw_err err;
+    enum gw_err err = serial_wait(port->host, -1, 0, wake_fd, until_us);
 
-    if (!port->ops)
-        return GW_E_CLOSED;
-    err = serial_wait(port->host, -1, 0, port->host->wake_fd, until_us);
     return err == GW_E_TIMEOUT ? GW_OK : err;
 }
 
+enum gw_err serial_port_pause(struct serial_port *port, int64_t until_us)
+{
+    return port->ops ? pause_until(port, port->host->wake_fd, until_us) : GW_E_CLOSED;
+}
+
 /* tcdrain has no deadline: with flow control held by the other side it waits for ever. */
-static enum gw_err wait_sent(struct serial_port *port, int64_t until_us)
+static enum gw_err wait_sent(struct serial_port *port, int wake_fd, int64_t until_us)
 {
     int n_queued = 0;
 
     if (until_us < port->sent_us)
         return GW_E_TIMEOUT;
-    enum gw_err err = serial_port_pause(port, port->sent_us);
+    enum gw_err err = pause_until(port, wake_fd, port->sent_us);
     while (err == GW_OK && ioctl(port->fd, TIOCOUTQ, &n_queued) == 0 && n_queued > 0) {
         if (serial_now_us(port) >= until_us)
             return GW_E_TIMEOUT;
-        err = serial_port_pause(port, serial_now_us(port) + 1000);
+        err = pause_until(port, wake_fd, serial_now_us(port) + 1000);
     }
-    return err == GW_OK ? serial_port_pause(port, port->sent_us + ADAPTER_US) : err;
+    return err == GW_OK ? pause_until(port, wake_fd, port->sent_us + ADAPTER_US) : err;
+}
+
+void serial_port_finish(struct serial_port *port, int64_t until_us)
+{
+    if (port->ops && wait_sent(port, -1, until_us) != GW_OK)
+        return; /* what has not left is lost with the closing */
 }
 
 static bool is_same_line(const struct serial_line *a, const struct serial_line *b)
@@ -252,7 +260,7 @@ enum gw_err serial_port_set_line(struct serial_port *port, const struct serial_l
         return GW_E_CLOSED;
     if (is_same_line(&port->line, line))
         return GW_OK;
-    enum gw_err err = wait_sent(port, until_us);
+    enum gw_err err = wait_sent(port, port->host->wake_fd, until_us);
     if (err != GW_OK)
         return err;
     err = port->ops->set_line(port, line, &why);

@@ -89,6 +89,9 @@ GW_MUST_CHECK enum gw_err serial_port_set_line(struct serial_port *port,
 /* Waits, without reading. GW_OK at until_us; GW_E_CLOSED when the core wants its thread back. */
 GW_MUST_CHECK enum gw_err serial_port_pause(struct serial_port *port, int64_t until_us);
 
+/* Waits until what was written has left, before the port is closed; also when the core wants its thread back. */
+void serial_port_finish(struct serial_port *port, int64_t until_us);
+
 /* Forgets what came and was not read, and echo that is owed. Gives the number of bytes. */
 size_t serial_port_flush(struct serial_port *port);
 

@@ -29,17 +29,18 @@ struct contract_peer {
     void (*stop)(void *ctx);
     /* Writes a configuration of one bus and two devices. The first has at least four points of numbers or bools, of
      * which two cannot share a request; when the driver writes, also rw points `setpoint` and `locked`, which the peer
-     * refuses to write; with say(), also a point `heard` that is said unasked. The second device has one point. With is_reachable false, the bus is at a place that
-     * cannot be opened. */
+     * refuses to write. The second device has one point. With say(), one of them or a third one has a point `heard` that
+     * is said unasked. With is_reachable false, the bus is at a place that cannot be opened. */
     void (*write_config)(void *ctx, FILE *file, bool is_reachable);
     /* The raw value that the peer shows for a point. */
     double (*value)(void *ctx, const char *device, const char *point);
     /* NULL for a peer that can do nothing. */
     void (*next)(void *ctx, enum contract_behaviour behaviour, int64_t delay_us);
-    /* Sends a message unasked that shows value() of the point `heard` of the first device and of nothing else that the
+    /* Sends a message unasked that shows value() of the point `heard` of one of the devices and of nothing else that the
      * contract looks at; with a behaviour, as broken as that: GARBAGE, TRUNCATED, OVERLONG or DROP. NULL: the driver does
      * not listen. */
     void (*say)(void *ctx, int behaviour);
+    bool takes_any_number; /* `setpoint` has no largest value that the driver could know */
     /* How many writes reached the peer, and the last value. NULL for a read-only driver. */
     size_t (*written)(void *ctx, double *ret_value);
 };

@@ -299,6 +299,21 @@ void contract_listen_until_good(struct contract_world *world)
     assert_int_not_equal(world->n_heard, n_before);
 }
 
+void contract_tune_in(struct contract_world *world)
+{
+    int64_t give_up_us = contract_now_us() + CONTRACT_PATIENCE_US;
+
+    world->n_heard = 0;
+    while (world->n_heard == 0 && contract_now_us() < give_up_us) {
+        world->peer->say(world->peer_ctx, CONTRACT_WHOLE);
+        assert_int_not_equal(contract_listen(world, CONTRACT_TIMEOUT_US), GW_E_LINK);
+    }
+    assert_int_not_equal(world->n_heard, 0);
+    while (contract_listen(world, CONTRACT_TIMEOUT_US) != GW_E_TIMEOUT)
+        ;
+    world->n_heard = 0;
+}
+
 static bool is_one_request(struct contract_world *world, uint16_t a, uint16_t b)
 {
     const uint16_t points[] = {a, b};

@@ -67,6 +67,9 @@ enum gw_err contract_execute(struct contract_world *world, size_t device,
 enum gw_err contract_listen(struct contract_world *world, int64_t timeout_us);
 /* The same until something good is heard, with patience. */
 void contract_listen_until_good(struct contract_world *world);
+/* Lets the peer speak until it is heard: an instrument may be in the middle of a message when its port is opened, so that the
+ * first one may be lost. Sets n_heard to 0. */
+void contract_tune_in(struct contract_world *world);
 
 /* Two points of the first device that a plan never puts into one request. */
 void contract_two_apart(struct contract_world *world, uint16_t *ret_a, uint16_t *ret_b);
