@@ -190,6 +190,7 @@ install-files: all
 
 # The Debian packages, from a copy of the sources, since dpkg-buildpackage writes beside them.
 deb:
+	.ci/install-packages .ci/packages.deb
 	rm -rf build/deb && mkdir -p build/deb/field2mqtt
 	tar -c --exclude=./build --exclude=./.git . | tar -x -C build/deb/field2mqtt
 	cd build/deb/field2mqtt && env -u MAKEFLAGS -u MFLAGS -u VARIANT -u FIELD2MQTT_BUILD dpkg-buildpackage -us -uc -b $(jobs)

@@ -112,3 +112,9 @@ def test_links_of_the_manual_lead_somewhere():
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_tells_how_many_templates_there_are():
+    told = re.search(r"(\d+) templates in config/devices/", (ROOT / "README.md").read_text())
+
+    assert int(told[1]) == len(list((ROOT / "config" / "devices").glob("*.yaml")))

@@ -49,4 +49,16 @@ check_includes drivers/b/b.c '#include "drivers/a/a.h"' "a driver that knows ano
 check_includes drivers/b/b.c '#include "elsewhere.h"' "a driver that includes what is not its own"
 check_includes drivers/b/b.c '#include <modbus/modbus.h>' "a library of two places"
 check_includes gateway/bus.c '#include <yaml.h>' "a library of two files"
+
+check_links() { # LINK WHAT
+    rm -rf "$tree" && mkdir -p "$tree/docs"
+    printf '# A page\n\n## What is kept: all\n' >"$tree/docs/page.md"
+    # shellcheck disable=SC2016
+    printf '[a](docs/page.md) [b](docs/page.md#what-is-kept-all)\n```\n[c](no)\n```\n' >"$tree/README.md"
+    sh "$root/tests/lint/links.sh" "$tree" >/dev/null 2>&1 || { echo "links.sh fails on a good tree"; bad=1; }
+    printf '[d](%s)\n' "$1" >>"$tree/README.md"
+    ! sh "$root/tests/lint/links.sh" "$tree" >/dev/null 2>&1 || { echo "links.sh does not see: $2"; bad=1; }
+}
+check_links docs/gone.md "a link to no file"
+check_links docs/page.md#what-is-lost "a link to no heading"
 exit $bad
