@@ -50,9 +50,11 @@ static void tell_too_large(struct gw_bus_loop *loop, const struct gw_bus_device 
 }
 
 static bool put(struct gw_bus_loop *loop, const struct gw_publish *publish, size_t payload_len,
-                int64_t acquired_wall_ms)
+                const struct gw_seq_places *places, int64_t acquired_wall_ms)
 {
     const struct gw_message message = {
+        .seq_at = places->at,
+        .n_seq_at = places->n,
         .topic = publish->topic,
         .payload = loop->payload,
         .payload_len = payload_len,
@@ -71,14 +73,15 @@ static void publish_point(struct gw_bus_loop *loop, struct gw_bus_device *dev, s
     const struct gw_point_conf *conf = &dev->conf->points[index];
     struct gw_bus_point *point = &dev->points[index];
     const struct gw_reading *reading = &dev->readings[index];
+    struct gw_seq_places places;
     size_t len;
 
     if (gw_payload_point(&conf->publish, &conf->map, reading, loop->payload, loop->payload_size,
-                         &len) != GW_OK) {
+                         &len, &places) != GW_OK) {
         tell_too_large(loop, dev, conf->name, &point->is_too_large);
         return;
     }
-    if (put(loop, &conf->publish, len, reading->acquired_wall_ms))
+    if (put(loop, &conf->publish, len, &places, reading->acquired_wall_ms))
         gw_filter_published(&point->filter, reading, now_us);
 }
 
@@ -151,20 +154,21 @@ static bool is_in_message(const struct gw_bus_device *dev, size_t index)
 void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
 {
     int64_t newest_wall_ms = 0;
+    struct gw_seq_places places;
     size_t len;
 
     if (!dev->wants_message)
         return;
     dev->wants_message = false;
-    if (gw_payload_device(dev->conf, dev->readings, loop->payload, loop->payload_size, &len) !=
-        GW_OK) {
+    if (gw_payload_device(dev->conf, dev->readings, loop->payload, loop->payload_size, &len,
+                          &places) != GW_OK) {
         tell_too_large(loop, dev, "the device", &dev->is_too_large);
         return;
     }
     for (size_t i = 0; i < dev->conf->n_points; i++)
         if (is_in_message(dev, i) && dev->readings[i].acquired_wall_ms > newest_wall_ms)
             newest_wall_ms = dev->readings[i].acquired_wall_ms;
-    if (!put(loop, &dev->conf->publish, len, newest_wall_ms))
+    if (!put(loop, &dev->conf->publish, len, &places, newest_wall_ms))
         return;
     for (size_t i = 0; i < dev->conf->n_points; i++)
         if (is_in_message(dev, i))

@@ -30,7 +30,7 @@ struct gw_publish {
     const char *topic_template; /* as written, for reports */
     enum gw_payload_format payload;
     const char *
-        payload_template; /* with GW_PAYLOAD_TEMPLATE: ${value} ${unit} ${ts} ${time} ${quality} ${reason}
+        payload_template; /* with GW_PAYLOAD_TEMPLATE: ${value} ${unit} ${ts} ${time} ${quality} ${reason} ${seq}
                                      ${gateway} ${bus} ${device} ${point} and user variables already expanded */
     enum gw_publish_per per;
     enum gw_publish_when when;
@@ -41,6 +41,7 @@ struct gw_publish {
     int64_t max_silence_us;  /* 0: none; with GW_WHEN_CHANGE repeats the value after this long */
     int qos;                 /* 0-2 */
     bool retain;
+    bool has_seq; /* json carries the number of the message */
 };
 
 /* ---- points, devices, buses ------------------------------------------------------------------------ */

@@ -35,7 +35,7 @@ struct gw_settings {
     const char *topic, *payload; /* as written */
     int per, when, time_format, on_bad;
     int64_t qos;
-    bool retain;
+    bool retain, seq;
     struct gw_deadband_draft deadband;
     int64_t min_interval_us, max_silence_us;
     struct gw_write_settings write;

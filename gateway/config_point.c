@@ -166,6 +166,7 @@ static void join_device(struct gw_loader *loader, const struct gw_device_context
     point->publish.max_silence_us = settings->max_silence_us;
     point->publish.qos = (int)settings->qos;
     point->publish.retain = settings->retain;
+    point->publish.has_seq = settings->seq;
 }
 
 static void publish_alone(struct gw_loader *loader, const struct gw_device_context *context,

@@ -5,8 +5,8 @@
 
 enum { PAYLOAD_MAX_BYTES = 8192 };
 
-static const char *const run_time_names[] = {"value", "raw",     "unit",   "ts",
-                                             "time",  "quality", "reason", NULL};
+static const char *const run_time_names[] = {"value",   "raw",    "unit", "ts", "time",
+                                             "quality", "reason", "seq",  NULL};
 
 void gw_load_publish(struct gw_loader *loader, const struct gw_section *section,
                      const struct gw_yaml_node *map, const struct gw_yaml_node *flat,
@@ -200,6 +200,7 @@ bool gw_resolve_publish(struct gw_loader *loader, const struct gw_settings *sett
         .max_silence_us = settings->max_silence_us,
         .qos = (int)settings->qos,
         .retain = settings->retain,
+        .has_seq = settings->seq,
     };
     bool is_good =
         resolve_topic(loader, settings->topic, variables, layer, mark, is_device, &publish);

@@ -74,8 +74,8 @@ bool gw_check_name(struct gw_loader *loader, const struct gw_yaml_node *section,
 
 static bool is_taken(const char *name)
 {
-    static const char *const taken[] = {"gateway", "bus", "device", "point",   "value", "raw",
-                                        "unit",    "ts",  "time",   "quality", "reason"};
+    static const char *const taken[] = {"gateway", "bus", "device", "point",   "value",  "raw",
+                                        "unit",    "ts",  "time",   "quality", "reason", "seq"};
 
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
         if (strcmp(taken[i], name) == 0)

@@ -84,15 +84,29 @@ static void refuse(struct gw_delivery *delivery, uint64_t seq, const char *topic
     delivery->outbox->ops->drop(delivery->outbox, seq, GW_DROP_REFUSED);
 }
 
-/* Source: MQTT 3.1.1 and 5, 2.1.4 and 3.3: header, remaining length, topic, packet id, property length, payload. */
+/* Source: MQTT 5, 2.2.2 and 3.3.2.3: correlation data, message expiry, user property "seq"; their length first. */
+static uint64_t properties_size(const struct gw_message *message)
+{
+    uint64_t size = 0;
+
+    if (message->correlation_len > 0)
+        size += 1 + 2 + message->correlation_len;
+    if (message->left_ms > 0 || message->expires_wall_ms > 0)
+        size += 1 + 4;
+    if (message->seq > 0)
+        size += 1 + 2 + strlen("seq") + 2;
+    for (uint64_t seq = message->seq; seq > 0; seq /= 10)
+        size++;
+    return size + (size < 128 ? 1 : 2);
+}
+
+/* Source: MQTT 3.1.1 and 5, 2.1.4 and 3.3: header, remaining length, topic, packet id, properties, payload. */
 static uint64_t packet_size(const struct gw_delivery *delivery, const struct gw_message *message)
 {
     uint64_t rest = 2 + strlen(message->topic) + message->payload_len;
 
     rest += message->qos > 0 ? 2 : 0;
-    rest += delivery->conf->version == GW_MQTT_5 ? 1 : 0;
-    if (delivery->conf->version == GW_MQTT_5 && message->correlation_len > 0)
-        rest += 4 + message->correlation_len; /* one more byte of property length, id, length */
+    rest += delivery->conf->version == GW_MQTT_5 ? properties_size(message) : 0;
     const uint64_t length_bytes = rest < 128 ? 1 : rest < 16384 ? 2 : rest < 2097152 ? 3 : 4;
     return 1 + length_bytes + rest;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/clock.h"
 #include "gateway/mqtt_address.h"
 #include "gateway/mqtt_inbox.h"
 #include "gateway/mqtt_paho.h"
@@ -439,7 +440,7 @@ enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
     if (is_v5(mqtt)) {
         answer.onSuccess5 = on_sent_5;
         answer.onFailure5 = on_not_sent_5;
-        gw_paho_add_properties(&answer.properties, message);
+        gw_paho_add_properties(&answer.properties, message, gw_wall_ms(&gw_system_clock));
     } else {
         answer.onSuccess = on_sent;
         answer.onFailure = on_not_sent;

@@ -15,7 +15,8 @@ GW_MUST_CHECK enum gw_err gw_paho_subscribe(MQTTAsync handle, bool is_v5,
                                             const struct gw_mqtt_subscription *subscription);
 
 /* Adds the MQTT 5 properties of a message to be sent; MQTTProperties_free afterwards. */
-void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message *message);
+void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message *message,
+                            int64_t wall_ms);
 
 enum {
     GW_PAHO_NO_MEMORY = -99

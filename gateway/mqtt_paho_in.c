@@ -200,14 +200,39 @@ enum gw_err gw_paho_subscribe(MQTTAsync handle, bool is_v5, const struct gw_inbo
 
 /* ---- what answers carry ---------------------------------------------------------------------------- */
 
-void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message *message)
+static int64_t least_of_ms(int64_t a_ms, int64_t b_ms)
 {
-    MQTTProperty property = {.identifier = MQTTPROPERTY_CODE_CORRELATION_DATA};
+    return a_ms == 0 || (b_ms > 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
 
-    if (message->correlation_len == 0)
+/* Correlation, number, and how long the broker may keep it: what is left, rounded up to seconds. */
+void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message *message,
+                            int64_t wall_ms)
+{
+    static char name[] = "seq";
+    MQTTProperty property = {.identifier = MQTTPROPERTY_CODE_CORRELATION_DATA};
+    char number[24];
+
+    if (message->correlation_len > 0) {
+        property.value.data.len = (int)message->correlation_len;
+        property.value.data.data = (char *)(uintptr_t)message->correlation; /* copied */
+        MQTTProperties_add(properties, &property);
+    }
+    int64_t left_ms = message->expires_wall_ms > 0 ? message->expires_wall_ms - wall_ms : 0;
+    left_ms = least_of_ms(message->left_ms, left_ms);
+    if (left_ms > 0) {
+        property = (MQTTProperty){.identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL};
+        property.value.integer4 =
+            left_ms / 1000 < UINT32_MAX ? (uint32_t)((left_ms + 999) / 1000) : UINT32_MAX;
+        MQTTProperties_add(properties, &property);
+    }
+    if (message->seq == 0)
         return;
-    property.value.data.len = (int)message->correlation_len;
-    property.value.data.data = (char *)(uintptr_t)message->correlation; /* copied */
+    property = (MQTTProperty){.identifier = MQTTPROPERTY_CODE_USER_PROPERTY};
+    property.value.data = (MQTTLenString){sizeof name - 1, name};
+    property.value.value.len =
+        snprintf(number, sizeof number, "%llu", (unsigned long long)message->seq);
+    property.value.value.data = number; /* copied */
     MQTTProperties_add(properties, &property);
 }
 

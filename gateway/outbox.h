@@ -33,6 +33,9 @@ struct gw_message {
     int64_t expires_wall_ms; /* not sent after this time; 0: sent whenever it can be */
     const void *correlation; /* MQTT 5 Correlation Data, at most GW_CORRELATION_MAX bytes */
     size_t correlation_len;
+    const uint32_t
+        *seq_at;     /* n_seq_at places in the payload that the outbox fills with the number: */
+    size_t n_seq_at; /* GW_SEQ_DIGITS bytes each (payload.h), blanks in front */
     uint64_t seq;    /* given by the outbox: grows with each message put, never goes back */
     int64_t left_ms; /* given by the outbox: what is left of the longest age; 0: no limit */
 };
@@ -47,6 +50,9 @@ enum gw_drop {
     GW_DROP_NO_MEMORY,
     GW_DROP_REASONS,
 };
+
+/* Writes the number where the message wants it; payload is the outbox's own copy. */
+void gw_outbox_fill_seq(char *payload, const struct gw_message *message, uint64_t seq);
 
 struct gw_outbox_stats {
     uint64_t n_messages, n_bytes;       /* held now */
@@ -90,7 +96,7 @@ struct gw_outbox {
 };
 
 /* Makes an outbox in memory of at most max_bytes (topic + payload + overhead), NULL when memory is out. The memory is taken as it is needed, and given back. */
-struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest);
+struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest, uint64_t first_seq);
 
 /* Makes the outbox that the configuration asks for, with what an earlier run left in its file.
  * Errors: GW_E_BUSY, another program has the file; GW_E_NOMEM. A file that cannot be used is no error: the outbox

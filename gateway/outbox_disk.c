@@ -21,7 +21,7 @@ enum {
 
 /* Numbers of a new file begin at the time of its birth, so that those of a lost one are not used again: nobody gives
  * away more than a million numbers a second. They stay below 2^53, exact in every JSON reader, until the year 2248. */
-static uint64_t seq_of_time(int64_t wall_ms)
+uint64_t gw_durable_seq_of_time(int64_t wall_ms)
 {
     return wall_ms > 0 ? (uint64_t)wall_ms * SEQ_PER_MS : 1;
 }
@@ -102,7 +102,7 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
 {
     const int64_t wall_ms = gw_wall_ms(self->clock), mono_ms = gw_now_us(self->clock) / 1000;
     const bool is_start = self->next_seq == 0;
-    uint64_t next_seq = state ? state->seq_mark + 1 : seq_of_time(wall_ms);
+    uint64_t next_seq = state ? state->seq_mark + 1 : gw_durable_seq_of_time(wall_ms);
 
     if (next_seq <= last->seq)
         next_seq = last->seq + 1;
@@ -263,7 +263,7 @@ enum gw_store_fault gw_durable_open_store(struct gw_durable *self)
     if (fault == GW_STORE_BUSY && is_start)
         return fault;
     if (is_start) { /* without a file; ages are those of this run */
-        self->next_seq = seq_of_time(gw_wall_ms(self->clock));
+        self->next_seq = gw_durable_seq_of_time(gw_wall_ms(self->clock));
         self->age_mono_ms = gw_now_us(self->clock) / 1000;
     }
     gw_durable_fail(self, fault == GW_STORE_DAMAGED ? GW_STORE_UNUSABLE : fault, why);

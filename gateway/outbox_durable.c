@@ -93,7 +93,8 @@ enum gw_err gw_outbox_open(const struct gw_buffer_conf *conf, const struct gw_cl
     enum gw_err err;
 
     if (conf->durability == GW_DURABLE_NONE) {
-        *ret_outbox = gw_outbox_memory_new((uint64_t)conf->max_bytes, conf->drop_newest);
+        *ret_outbox = gw_outbox_memory_new((uint64_t)conf->max_bytes, conf->drop_newest,
+                                           gw_durable_seq_of_time(gw_wall_ms(clock)));
         return *ret_outbox ? GW_OK : GW_E_NOMEM;
     }
     err = gw_durable_new(conf, clock, &self);

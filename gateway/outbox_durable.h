@@ -112,6 +112,8 @@ struct gw_node *gw_node_new(const struct gw_record *record);
 
 bool gw_runs_add(struct gw_runs *runs, uint64_t first_seq, uint64_t last_seq);
 
+/* The first number of an outbox that begins now. */
+uint64_t gw_durable_seq_of_time(int64_t wall_ms);
 /* Opens the store, setting a damaged one aside, and enters what it holds. Without the mutex; by the writer. */
 enum gw_store_fault gw_durable_open_store(struct gw_durable *self);
 void gw_durable_close_store(struct gw_durable *self); /* the same */

@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "gateway/payload.h"
+
 enum {
     BLOCK_BYTES = 256 * 1024,
     OVERHEAD_BYTES = 64, /* counted for each message: record, slot and rounding */
@@ -163,6 +165,19 @@ static void forget(struct memory_outbox *self, uint64_t seq)
         return; /* stays larger than it needs to be */
 }
 
+void gw_outbox_fill_seq(char *payload, const struct gw_message *message, uint64_t seq)
+{
+    for (size_t i = 0; i < message->n_seq_at; i++) {
+        uint64_t rest = seq;
+
+        if (message->seq_at[i] + (size_t)GW_SEQ_DIGITS > message->payload_len)
+            continue;
+        for (int k = GW_SEQ_DIGITS - 1; k >= 0; k--, rest /= 10)
+            payload[message->seq_at[i] + (uint32_t)k] =
+                rest > 0 || k == GW_SEQ_DIGITS - 1 ? (char)('0' + rest % 10) : ' ';
+    }
+}
+
 /* ---- the interface ---------------------------------------------------------------------------------- */
 
 static void count_drop(struct memory_outbox *self, enum gw_drop reason)
@@ -211,6 +226,7 @@ static enum gw_err store(struct memory_outbox *self, const struct gw_message *me
     memcpy(text, message->topic, topic_len + 1);
     if (message->payload_len > 0)
         memcpy(text + topic_len + 1, message->payload, message->payload_len);
+    gw_outbox_fill_seq(text + topic_len + 1, message, self->end_seq);
     if (message->correlation_len > 0)
         memcpy(text + topic_len + 1 + message->payload_len, message->correlation,
                message->correlation_len);
@@ -351,7 +367,7 @@ static void memory_free(struct gw_outbox *outbox)
     free(self);
 }
 
-struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest)
+struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest, uint64_t first_seq)
 {
     static const struct gw_outbox_ops ops = {
         .put = memory_put,
@@ -369,7 +385,7 @@ struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest)
     self->base.ops = &ops;
     self->max_bytes = max_bytes;
     self->drop_newest = drop_newest;
-    self->first_seq = self->end_seq = self->next_seq = self->given_end_seq = 1;
+    self->first_seq = self->end_seq = self->next_seq = self->given_end_seq = first_seq;
     self->base.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->ring = calloc(RING_MIN, sizeof(struct record *));
     self->n_ring = RING_MIN;

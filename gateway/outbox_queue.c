@@ -300,6 +300,7 @@ static enum gw_err durable_put(struct gw_outbox *outbox, const struct gw_message
         return fits && !node ? GW_E_NOMEM : GW_E_FULL;
     }
     node->record.seq = self->next_seq++;
+    gw_outbox_fill_seq(node->text + node->record.topic_len + 1, message, node->record.seq);
     node->record.put_ms = gw_durable_age_ms(self);
     gw_list_append(&self->tail, node);
     gw_durable_add_unsaved(self, NULL, node);

@@ -10,6 +10,7 @@
 struct out {
     char *buf;
     size_t size, len;
+    struct gw_seq_places places;
 };
 
 static void put_bytes(struct out *out, const char *bytes, size_t len)
@@ -24,10 +25,12 @@ static void put(struct out *out, const char *text)
     put_bytes(out, text, strlen(text));
 }
 
-static enum gw_err finish(struct out *out, size_t *ret_len)
+static enum gw_err finish(struct out *out, size_t *ret_len, struct gw_seq_places *ret_places)
 {
     if (out->len > out->size)
         return GW_E_RANGE;
+    if (ret_places)
+        *ret_places = out->places;
     if (out->len < out->size)
         out->buf[out->len] = '\0';
     *ret_len = out->len;
@@ -235,6 +238,14 @@ static const char *reason_of(const struct gw_reading *reading)
 
 /* ---- json and template ------------------------------------------------------------------------------ */
 
+/* Blanks before a number are as good as none in JSON. Beyond the places that are kept it stays 0. */
+static void put_seq(struct out *out)
+{
+    if (out->places.n < GW_SEQ_PLACES_MAX)
+        out->places.at[out->places.n++] = (uint32_t)out->len;
+    put(out, "               0");
+}
+
 static void put_json(struct out *out, const struct gw_publish *publish, const struct gw_map *map,
                      const struct gw_reading *reading)
 {
@@ -256,6 +267,10 @@ static void put_json(struct out *out, const struct gw_publish *publish, const st
     if (map->unit) {
         put(out, ",\"unit\":");
         put_quoted(out, map->unit);
+    }
+    if (publish->has_seq) {
+        put(out, ",\"seq\":");
+        put_seq(out);
     }
     put(out, "}");
 }
@@ -283,6 +298,8 @@ static bool put_variable(struct out *out, enum style style, const char *name, si
         put_optional(out, style, quality_of(reading));
     else if (is_word(name, len, "reason"))
         put_optional(out, style, reason_of(reading));
+    else if (is_word(name, len, "seq"))
+        put_seq(out);
     else
         return false;
     return true;
@@ -320,7 +337,7 @@ static void put_template(struct out *out, const char *template, const struct gw_
 
 enum gw_err gw_payload_point(const struct gw_publish *publish, const struct gw_map *map,
                              const struct gw_reading *reading, char *buf, size_t size,
-                             size_t *ret_len)
+                             size_t *ret_len, struct gw_seq_places *ret_places)
 {
     struct out out = {.buf = buf, .size = size};
 
@@ -335,7 +352,7 @@ enum gw_err gw_payload_point(const struct gw_publish *publish, const struct gw_m
         put_json(&out, publish, map, reading);
         break;
     }
-    return finish(&out, ret_len);
+    return finish(&out, ret_len, ret_places);
 }
 
 /* ---- device ----------------------------------------------------------------------------------------- */
@@ -365,7 +382,7 @@ static void put_reasons(struct out *out, const struct gw_device_conf *device,
 
 enum gw_err gw_payload_device(const struct gw_device_conf *device,
                               const struct gw_reading *readings, char *buf, size_t size,
-                              size_t *ret_len)
+                              size_t *ret_len, struct gw_seq_places *ret_places)
 {
     struct out out = {.buf = buf, .size = size};
     int64_t newest_wall_ms = 0;
@@ -390,6 +407,10 @@ enum gw_err gw_payload_device(const struct gw_device_conf *device,
         put_value(&out, STYLE_JSON, &device->points[i].map, &readings[i]);
     }
     put_reasons(&out, device, readings);
+    if (device->publish.has_seq) {
+        put(&out, ",\"seq\":");
+        put_seq(&out);
+    }
     put(&out, "}");
-    return finish(&out, ret_len);
+    return finish(&out, ret_len, ret_places);
 }

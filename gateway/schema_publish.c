@@ -66,7 +66,7 @@ const struct gw_key gw_publish_keys[] = {
      .max = 4096,
      .def = "json",
      .help = "json, value, or a template with ${value}, ${raw}, ${unit}, ${ts}, ${time}, "
-             "${quality}, ${reason} and the "
+             "${quality}, ${reason}, ${seq} and the "
              "variables of topics.",
      .pattern = "^(json|value|[^$]*\\$\\{[\\s\\S]*)$",
      .example = "'${value} ${unit}'"},
@@ -125,6 +125,13 @@ const struct gw_key gw_publish_keys[] = {
      .help = "How the time of a reading is written.",
      .choices = time_choices,
      .example = "iso8601"},
+    {.name = "seq",
+     .type = GW_KEY_BOOL,
+     .offset = SET(seq),
+     .def = "false",
+     .help = "Whether json carries the number of the message as \"seq\": it never goes back, and a "
+             "message that comes twice has the same.",
+     .example = "true"},
     {.name = "on_bad",
      .type = GW_KEY_CHOICE,
      .offset = SET(on_bad),

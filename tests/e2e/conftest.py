@@ -168,7 +168,7 @@ class Broker:
         self.start()
 
 
-Message = namedtuple("Message", "time topic payload qos retain")
+Message = namedtuple("Message", "time topic payload qos retain properties", defaults=[None])
 
 
 class Subscriber:
@@ -203,7 +203,7 @@ class Subscriber:
     def _on_message(self, client, userdata, message):
         with self._changed:
             self.messages.append(Message(time.monotonic(), message.topic, message.payload.decode("utf-8"),
-                                         message.qos, bool(message.retain)))
+                                         message.qos, bool(message.retain), message.properties))
             self._changed.notify_all()
 
     def wait_subscribed(self, times, deadline_s=15):

@@ -24,7 +24,7 @@ static void check_json(const struct gw_publish *publish, const struct gw_map *ma
     json_error_t error;
     json_t *root;
 
-    if (gw_payload_point(publish, map, reading, buf, sizeof buf, &len) != GW_OK)
+    if (gw_payload_point(publish, map, reading, buf, sizeof buf, &len, NULL) != GW_OK)
         return;
     root = json_loadb(buf, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
                       &error);

@@ -70,7 +70,7 @@ static void drain_event(struct gw_outbox *outbox)
 
 static void a_message_comes_out_as_it_was_put(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(10000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(10000, false, 1);
     const char binary[] = {'a', '\0', '\xFF'};
     const struct gw_message in = {.topic = "plant/pump/flow",
                                   .payload = binary,
@@ -101,7 +101,7 @@ static void a_message_comes_out_as_it_was_put(void **state)
 
 static void messages_come_out_in_order_with_growing_numbers(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false, 1);
     uint64_t first, second;
 
     (void)state;
@@ -119,7 +119,7 @@ static void messages_come_out_in_order_with_growing_numbers(void **state)
 
 static void what_is_not_acknowledged_is_given_out_again_after_a_rewind(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false, 1);
     uint64_t seq[5];
 
     (void)state;
@@ -147,7 +147,7 @@ static void what_is_not_acknowledged_is_given_out_again_after_a_rewind(void **st
 
 static void a_message_that_was_never_given_out_cannot_be_acknowledged(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false, 1);
     uint64_t seq;
 
     (void)state;
@@ -162,7 +162,7 @@ static void a_message_that_was_never_given_out_cannot_be_acknowledged(void **sta
 /* Each of these messages counts topic 1 + payload 10 + overhead; the outbox holds a few of them. */
 static void drop_oldest_keeps_the_newest(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(300, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(300, false, 1);
     struct gw_outbox_stats stats;
     char payload[16];
 
@@ -187,7 +187,7 @@ static void drop_oldest_keeps_the_newest(void **state)
 
 static void drop_newest_keeps_the_oldest(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(300, true);
+    struct gw_outbox *outbox = gw_outbox_memory_new(300, true, 1);
     uint64_t n_kept, seq;
 
     (void)state;
@@ -207,7 +207,7 @@ static void drop_newest_keeps_the_oldest(void **state)
 
 static void a_message_larger_than_the_whole_is_refused_and_drops_nothing(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(1000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(1000, false, 1);
     char large[1000];
 
     (void)state;
@@ -224,7 +224,7 @@ static void a_message_larger_than_the_whole_is_refused_and_drops_nothing(void **
 /* The consumer still reads the texts of a message while a producer drops it: they stay. */
 static void a_message_given_out_stays_readable_until_the_next(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(1000000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(1000000, false, 1);
     static char large[400000];
     struct gw_message message;
 
@@ -247,7 +247,7 @@ static void a_message_given_out_stays_readable_until_the_next(void **state)
 
 static void the_event_tells_of_the_first_message_only(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(100000, false, 1);
 
     (void)state;
     assert_false(is_readable(outbox));
@@ -265,7 +265,7 @@ static void the_event_tells_of_the_first_message_only(void **state)
 
 static void one_message_that_is_never_acknowledged_does_not_hold_memory_for_ever(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(6400, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(6400, false, 1);
 
     (void)state;
     put(outbox, "t", "stuck");
@@ -295,7 +295,7 @@ static long mapped_bytes(void)
 static void memory_follows_what_is_held(void **state)
 {
     const long mib = 1024 * 1024;
-    struct gw_outbox *outbox = gw_outbox_memory_new((uint64_t)(128 * mib), false);
+    struct gw_outbox *outbox = gw_outbox_memory_new((uint64_t)(128 * mib), false, 1);
     long before, full, after;
     struct gw_message message;
     char payload[256];
@@ -320,7 +320,7 @@ static void memory_follows_what_is_held(void **state)
 
 static void many_messages_cost_little_each(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(64 * 1024 * 1024, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(64 * 1024 * 1024, false, 1);
     struct gw_message message;
     struct timespec start, end;
     double seconds;
@@ -439,7 +439,7 @@ static void random_operations_agree_with_a_simple_model(void **state)
         uint64_t max_bytes = 100 + test_random_below(&random, round % 2 ? 200000 : 3000),
                  last_seq = 0;
         bool drop_newest = test_random_below(&random, 2);
-        struct gw_outbox *outbox = gw_outbox_memory_new(max_bytes, drop_newest);
+        struct gw_outbox *outbox = gw_outbox_memory_new(max_bytes, drop_newest, 1);
 
         memset(&model, 0, sizeof model);
         for (int i = 0; i < 5000; i++) {
@@ -508,7 +508,7 @@ static bool wait_for_event(struct gw_outbox *outbox)
 
 static void no_message_of_many_threads_is_lost_or_overtaken(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(1 << 30, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(1 << 30, false, 1);
     struct producer producers[N_PRODUCERS];
     int last[N_PRODUCERS], n_received = 0;
     uint64_t last_seq = 0, unacked = 0;
@@ -553,7 +553,7 @@ static void no_message_of_many_threads_is_lost_or_overtaken(void **state)
 
 static void a_small_outbox_under_load_counts_what_it_drops(void **state)
 {
-    struct gw_outbox *outbox = gw_outbox_memory_new(2000, false);
+    struct gw_outbox *outbox = gw_outbox_memory_new(2000, false, 1);
     struct producer producers[N_PRODUCERS];
     int last[N_PRODUCERS];
     uint64_t n_received = 0;

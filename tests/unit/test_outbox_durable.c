@@ -274,6 +274,31 @@ static void numbers_are_exact_in_every_json_reader(void **state)
     assert_true(rig_next(rig, "1") < (uint64_t)1 << 53);
 }
 
+static void the_number_is_written_into_the_payload_where_it_is_wanted(void **state)
+{
+    struct rig *rig = *state;
+    const uint32_t at[] = {7, 24};
+    const struct gw_message message = {
+        .topic = "t",
+        .payload = "{\"seq\":               0,               0}",
+        .payload_len = 41,
+        .seq_at = at,
+        .n_seq_at = 2,
+    };
+    char expected[64];
+    struct gw_message got;
+
+    rig_start(rig);
+    assert_int_equal(rig->outbox->ops->put(rig->outbox, &message), GW_OK);
+    rig_pass_ms(rig, 100);
+    assert_int_equal(rig->outbox->ops->next(rig->outbox, &got), GW_OK);
+
+    snprintf(expected, sizeof expected, "{\"seq\":%16llu,%16llu}", (unsigned long long)got.seq,
+             (unsigned long long)got.seq);
+    assert_int_equal(got.payload_len, strlen(expected));
+    assert_memory_equal(got.payload, expected, got.payload_len);
+}
+
 /* ---- order and memory ------------------------------------------------------------------------------ */
 
 static void a_long_outage_keeps_order_and_memory_stays_within_its_window(void **state)
@@ -612,6 +637,7 @@ int main(void)
         TEST(numbers_never_go_back_over_stops_kills_and_a_lost_file),
         TEST(numbers_have_no_gap_over_a_clean_stop),
         TEST(numbers_are_exact_in_every_json_reader),
+        TEST(the_number_is_written_into_the_payload_where_it_is_wanted),
         TEST(a_long_outage_keeps_order_and_memory_stays_within_its_window),
         TEST(a_rewind_in_the_midst_of_history_gives_the_same_again),
         TEST(when_full_the_oldest_go_also_those_on_disk_and_are_counted),

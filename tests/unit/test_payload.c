@@ -45,7 +45,7 @@ static void assert_payload(const struct gw_publish *publish, const struct gw_map
     char buf[1024];
     size_t len = 0;
 
-    assert_int_equal(gw_payload_point(publish, map, &reading, buf, sizeof buf, &len), GW_OK);
+    assert_int_equal(gw_payload_point(publish, map, &reading, buf, sizeof buf, &len, NULL), GW_OK);
     assert_string_equal(buf, expected);
     assert_int_equal(len, strlen(expected));
 }
@@ -233,14 +233,14 @@ static void a_device_is_one_object_of_its_points(void **state)
     readings[1].acquired_wall_ms = TS + 7; /* the newest */
     readings[3].acquired_wall_ms = TS + 9; /* not of this message */
 
-    assert_int_equal(gw_payload_device(&device, readings, buf, sizeof buf, &len), GW_OK);
+    assert_int_equal(gw_payload_device(&device, readings, buf, sizeof buf, &len, NULL), GW_OK);
     assert_string_equal(
         buf, "{\"ts\":1764000000130,\"quality\":\"good\",\"voltage\":230.1,"
              "\"state\":\"running\",\"frequency\":null,\"bad\":{\"frequency\":\"timeout\"}}");
     readings[0] = bad("timeout");
     readings[1] = (struct gw_reading){0};
     device.publish.time_format = GW_TIME_ISO8601;
-    assert_int_equal(gw_payload_device(&device, readings, buf, sizeof buf, &len), GW_OK);
+    assert_int_equal(gw_payload_device(&device, readings, buf, sizeof buf, &len, NULL), GW_OK);
     assert_string_equal(buf,
                         "{\"ts\":\"2025-11-24T16:00:00.123Z\",\"quality\":\"bad\",\"voltage\":null,"
                         "\"state\":null,\"frequency\":null,\"bad\":{\"voltage\":\"timeout\","
@@ -257,20 +257,21 @@ static void what_does_not_fit_is_refused_and_nothing_is_written_beyond(void **st
     size_t len, whole_len;
 
     (void)state;
-    assert_int_equal(gw_payload_point(&json, &volts, &reading, whole, sizeof whole, &whole_len),
-                     GW_OK);
+    assert_int_equal(
+        gw_payload_point(&json, &volts, &reading, whole, sizeof whole, &whole_len, NULL), GW_OK);
     for (size_t size = 0; size < whole_len; size++) {
         memset(buf, 'X', sizeof buf);
         len = 4711;
 
-        assert_int_equal(gw_payload_point(&json, &volts, &reading, buf, size, &len), GW_E_RANGE);
+        assert_int_equal(gw_payload_point(&json, &volts, &reading, buf, size, &len, NULL),
+                         GW_E_RANGE);
 
         assert_int_equal(len, 4711);
         for (size_t i = size; i < sizeof buf; i++)
             assert_int_equal(buf[i], 'X');
     }
     memset(buf, 'X', sizeof buf);
-    assert_int_equal(gw_payload_point(&json, &volts, &reading, buf, whole_len, &len), GW_OK);
+    assert_int_equal(gw_payload_point(&json, &volts, &reading, buf, whole_len, &len, NULL), GW_OK);
     assert_int_equal(len, whole_len);
     assert_memory_equal(buf, whole, whole_len);
     assert_int_equal(buf[whole_len], 'X'); /* no room for a NUL, none written */
@@ -343,7 +344,8 @@ static void any_reading_gives_valid_json(void **state)
             publish.payload = GW_PAYLOAD_TEMPLATE;
             publish.payload_template = templates[test_random_below(&random, ARRAY_LEN(templates))];
         }
-        assert_int_equal(gw_payload_point(&publish, map, &reading, buf, sizeof buf, &len), GW_OK);
+        assert_int_equal(gw_payload_point(&publish, map, &reading, buf, sizeof buf, &len, NULL),
+                         GW_OK);
         root = parse(buf, len);
         if (publish.payload == GW_PAYLOAD_JSON) {
             bool is_null = json_is_null(json_object_get(root, "value"));
@@ -376,7 +378,7 @@ static void any_text_comes_through_json_unchanged(void **state)
            21);
     n += 21;
     reading = good((struct gw_value){.kind = GW_TEXT, .text = {text, n}});
-    assert_int_equal(gw_payload_point(&json, &plain, &reading, buf, sizeof buf, &len), GW_OK);
+    assert_int_equal(gw_payload_point(&json, &plain, &reading, buf, sizeof buf, &len, NULL), GW_OK);
     root = parse(buf, len);
     assert_int_equal(json_string_length(json_object_get(root, "value")), n);
     assert_memory_equal(json_string_value(json_object_get(root, "value")), text, n);
@@ -404,16 +406,46 @@ static void broken_utf8_is_replaced(void **state)
         size_t len;
         json_t *root;
 
-        assert_int_equal(gw_payload_point(&json, &plain, &reading, buf, sizeof buf, &len), GW_OK);
+        assert_int_equal(gw_payload_point(&json, &plain, &reading, buf, sizeof buf, &len, NULL),
+                         GW_OK);
         root = parse(buf, len);
         assert_memory_equal(json_string_value(json_object_get(root, "value")), "\xEF\xBF\xBD", 3);
         json_decref(root);
     }
 }
 
+static void the_places_of_the_number_are_told(void **state)
+{
+    struct gw_publish publish = {.payload = GW_PAYLOAD_JSON, .has_seq = true};
+    const struct gw_map map = {.decimals = -1};
+    const struct gw_reading reading = {
+        .value = {.kind = GW_INT, .i = 5}, .quality = GW_GOOD, .acquired_wall_ms = 1};
+    struct gw_seq_places places;
+    char buf[200];
+    size_t len;
+
+    (void)state;
+    assert_int_equal(gw_payload_point(&publish, &map, &reading, buf, sizeof buf, &len, &places),
+                     GW_OK);
+    assert_string_equal(buf,
+                        "{\"value\":5,\"ts\":1,\"quality\":\"good\",\"seq\":               0}");
+    assert_int_equal(places.n, 1);
+    assert_int_equal(places.at[0], strlen(buf) - 1 - GW_SEQ_DIGITS);
+
+    publish = (struct gw_publish){.payload = GW_PAYLOAD_TEMPLATE,
+                                  .payload_template = "${seq};${value};${seq}"};
+    assert_int_equal(gw_payload_point(&publish, &map, &reading, buf, sizeof buf, &len, &places),
+                     GW_OK);
+    assert_int_equal(places.n, 2);
+    assert_int_equal(places.at[0], 0);
+    assert_int_equal(places.at[1], GW_SEQ_DIGITS + 3);
+    assert_memory_equal(buf + GW_SEQ_DIGITS, ";5;", 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_places_of_the_number_are_told),
         cmocka_unit_test(json_has_value_time_quality_and_unit),
         cmocka_unit_test(a_bad_reading_is_null_with_its_reason),
         cmocka_unit_test(a_value_with_names_is_always_text),

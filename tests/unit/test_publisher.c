@@ -754,12 +754,13 @@ static void a_packet_of_exactly_the_size_allowed_is_sent(void **state)
 {
     struct world *world = *state;
 
-    /* MQTT 5, 3.3: 1 + 1 (remaining length 8) + 2 + 1 topic + 2 packet id + 1 property length + payload */
+    /* MQTT 5, 3.3: 1 + 1 (remaining length 17) + 2 + 1 topic + 2 packet id + 1 property length + payload, and the
+     * user property "seq", 3.3.2.3.7: 1 + 2 + 3 + 2 + 1 digit */
     list_add(world->list, "t", "12", 1, false);
     list_add(world->list, "t", "123", 1, false);
     begin(world);
 
-    connect_with(world, (struct gw_mqtt_limits){10, UINT16_MAX, 2, true});
+    connect_with(world, (struct gw_mqtt_limits){19, UINT16_MAX, 2, true});
 
     assert_string_equal(last_sent(world)->payload, "12");
     assert_int_equal(stats(world).n_refused, 1);
