@@ -256,16 +256,16 @@ static struct gw_value nearest_raw(const struct gw_point_conf *conf, double valu
 }
 
 /* Rounds to what the field can hold. Where that is beyond a limit or means "no value", the next raw value is taken,
- * else one nearer to the middle of the range. */
+ * else one nearer to the far end of the range. */
 static struct gw_value raw_of(const struct gw_sim_point *point, double value)
 {
     static const int aside[] = {0, -1, 1, -2, 2};
-    double middle = (point->low + point->high) / 2;
+    double far = value - point->low > point->high - value ? point->low : point->high;
     struct gw_value raw;
 
     for (int i = 0; i <= 16; i++)
         for (size_t k = 0; k < sizeof aside / sizeof aside[0]; k++) {
-            raw = nearest_raw(point->conf, value + (middle - value) * i / 16, aside[k]);
+            raw = nearest_raw(point->conf, value + (far - value) * i / 32, aside[k]);
             if (is_possible(point->conf, raw))
                 return raw;
         }

@@ -289,7 +289,7 @@ static void whatever_happens_no_value_is_wrong(void **state)
     for (int i = 0; i < 100; i++) {
         random ^= random << 13, random ^= random >> 7, random ^= random << 17;
         enum contract_behaviour behaviour =
-            (enum contract_behaviour)(random >> 20) % CONTRACT_N_BEHAVIOURS;
+            (enum contract_behaviour)((random >> 20) % CONTRACT_N_BEHAVIOURS);
         if (random >> 40 & 1 && contract_can(world, behaviour) && behaviour != CONTRACT_TRICKLE)
             contract_next(world, behaviour,
                           CONTRACT_TIMEOUT_US / 4 * (int64_t)(1 + (random >> 50) % 11));
