@@ -94,6 +94,7 @@ struct gw_control {
     pthread_t thread;
     struct gw_pulse pulse;
     int stop_fd;
+    atomic_bool has_ended; /* the thread; what it did is seen by whoever finds it set */
     atomic_bool wants_stop, keeps_still; /* keeps_still: on_stop values are not written */
     int64_t stop_by_us;
 };

@@ -269,7 +269,7 @@ def make_config(broker, buses, **sections):
         "mqtt": {"servers": [broker.url], "reconnect_min": "200ms", "reconnect_max": "500ms",
                  "device_states": False},
         "interval": "100ms",
-        "http": "off",  # the port is one for all
+        "http": {"enabled": False},  # the port is one for all
         "buses": buses,
     }
     for name, section in sections.items():

@@ -1,0 +1,145 @@
+"""`field2mqtt monitor`: a running gateway's points as lines, and as a table in a terminal (a pty, read by a screen of our own)."""
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+from conftest import PROGRAM, SLOW, free_port, make_config, tcp_bus
+from test_http import Site
+
+POINTS = [{"name": "voltage", "register": "holding:0", "scale": 0.1, "unit": "V"},
+          {"name": "total", "register": "holding:4", "type": "uint64"},
+          {"name": "gone", "register": "holding:9"}]
+
+
+@pytest.fixture
+def site(broker, modbus_tcp_slave, gateway, subscriber):
+    slave = modbus_tcp_slave
+    slave.unit(1).set("holding:0", [2301, 0, 0, 0, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE])
+    slave.unit(1).refuse("holding:9")
+    port = free_port()
+    config = make_config(broker, [tcp_bus(slave, [{"name": "meter", "unit": 1, "points": POINTS}])])
+    config["http"] = {"port": port}
+    running = Site(port, gateway(config))
+    running.slave = slave
+    running.url = f"http://127.0.0.1:{port}"
+    subscriber.wait_for("gw/meter/gone")
+    return running
+
+
+def monitor(*argv):
+    return subprocess.run([PROGRAM, "monitor", *argv], capture_output=True, text=True, timeout=60 * SLOW)
+
+
+@pytest.mark.quick
+def test_once_prints_every_point_with_every_digit(site):
+    done = monitor("--once", "--url", site.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[1:] for row in rows] == [["plc/meter/voltage", "230.1 V", "good"],
+                                         ["plc/meter/total", "18446744073709551614", "good"],
+                                         ["plc/meter/gone", "illegal_data_address", "bad"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row[0]) for row in rows)
+    assert monitor("--once", "--url", site.url, "VOLT", "meter").stdout.count("\n") == 1
+    assert "gone" in monitor("--once", "--bad", "--url", site.url).stdout.splitlines()[0]
+
+
+def test_lines_tell_changes_until_it_is_ended(site):
+    process = subprocess.Popen([PROGRAM, "monitor", "--url", site.url, "voltage"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert "230.1 V" in process.stdout.readline()
+        site.slave.unit(1).set("holding:0", [2302])
+        assert "230.2 V" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20 * SLOW) == 0
+    finally:
+        process.kill()
+
+
+def test_what_cannot_be_asked_is_said(tmp_path, site):
+    done = monitor("--once", "--url", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1 and "Connection refused" in done.stderr
+    assert "is not http://HOST[:PORT]" in monitor("--once", "--url", "https://127.0.0.1").stderr
+    assert monitor("--token-file", str(tmp_path / "none")).returncode == 64
+    assert monitor("--nonsense").returncode == 64
+
+
+def test_a_token_is_sent(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
+    modbus_tcp_slave.unit(1)
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    token.chmod(0o600)
+    port = free_port()
+    config = make_config(broker, [tcp_bus(modbus_tcp_slave, [{"name": "m", "unit": 1, "points": POINTS[:1]}])])
+    config["http"] = {"port": port, "token_file": str(token)}
+    Site(port, gateway(config))
+    subscriber.wait_for("gw/m/voltage")
+    assert "401" in monitor("--once", "--url", f"http://127.0.0.1:{port}").stderr
+    assert "plc/m/voltage" in monitor("--once", "--url", f"http://127.0.0.1:{port}", "--token-file", str(token)).stdout
+
+
+class Terminal:
+    """A program in a pty of 24 x 100; `screen` is what it has drawn since its last clearing."""
+
+    def __init__(self, *argv):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(argv[0], argv)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        self.bytes = b""
+
+    def wait(self, predicate, deadline_s=20):
+        end = time.monotonic() + deadline_s * SLOW
+        while not predicate(self.screen()):
+            assert time.monotonic() < end, self.bytes[-3000:]
+            if select.select([self.fd], [], [], 0.2)[0]:
+                self.bytes += os.read(self.fd, 65536)
+        return self.screen()
+
+    def screen(self):
+        last = self.bytes.rsplit(b"\x1b[H", 1)[-1].decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", last)
+
+    def press(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def ended(self):
+        """Waits for the end; gives the exit code."""
+        pid, self.pid = self.pid, 0
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def close(self):
+        os.close(self.fd)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            self.ended()
+
+
+def test_the_table_lives_sorts_filters_and_leaves_the_terminal_as_it_was(site):
+    terminal = Terminal(PROGRAM, "monitor", "--url", site.url)
+    try:
+        screen = terminal.wait(lambda s: "230.1 V" in s and "illegal_data_address" in s)
+        assert "3 points, 1 bad" in screen and all(len(line) <= 100 for line in screen.split("\r\n"))
+        site.slave.unit(1).set("holding:0", [2303])
+        terminal.wait(lambda s: "230.3 V" in s)
+        terminal.press("s")
+        screen = terminal.wait(lambda s: "by name" in s and "voltage" in s and "J" not in s)
+        assert screen.index("meter/gone") < screen.index("meter/total") < screen.index("meter/voltage")
+        terminal.press("b")
+        screen = terminal.wait(lambda s: "bad only" in s and "1 points" in s)
+        assert "voltage" not in screen
+        site.running.kill()
+        terminal.wait(lambda s: "Connection refused" in s)
+        terminal.press("q")
+        terminal.wait(lambda s: terminal.bytes.endswith(b"\x1b[?1049l"))
+        assert terminal.ended() == 0
+    finally:
+        terminal.close()
