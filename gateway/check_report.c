@@ -1,24 +1,44 @@
 /* check_report: predicted loads as text and as JSON. Knows the structs of config and load, no hardware and no files. */
 #include "gateway/check_report.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/quantity.h"
+
+enum { SPEED_TEXT = 40 };
+
+/* Gives " at 9600 baud" for a bus that is a line of its own, else nothing. */
+static const char *speed_text(const struct gw_bus_conf *bus, char ret_text[SPEED_TEXT])
+{
+    ret_text[0] = '\0';
+    for (const struct gw_key *key = bus->driver->bus_keys; key && key->name; key++)
+        if (key->type == GW_KEY_INT && key->flags & GW_BAUD) {
+            int64_t baud;
+
+            memcpy(&baud, (const char *)bus->driver_conf + key->offset, sizeof baud);
+            snprintf(ret_text, SPEED_TEXT, " at %" PRId64 " baud", baud);
+            break;
+        }
+    return ret_text;
+}
 
 /* ---- warnings -------------------------------------------------------------------------------------- */
 
 size_t gw_load_warnings(const struct gw_bus_conf *bus, const struct gw_load *load,
                         char ret_warnings[GW_WARNINGS_MAX][GW_WARNING_TEXT])
 {
-    char interval[GW_QUANTITY_TEXT];
+    char interval[GW_QUANTITY_TEXT], speed[SPEED_TEXT];
     size_t n = 0;
 
     if (load->utilisation > 1) {
         /* 1.001 must not read as "1.00 s of every 1.00 s". */
         int decimals = load->utilisation < 1.01 ? 4 : 2;
-        snprintf(ret_warnings[n++], GW_WARNING_TEXT, "%s needs %.*f s of every 1.00 s (%.*f %%)",
-                 bus->name, decimals, load->utilisation, decimals - 2, load->utilisation * 100);
+        snprintf(ret_warnings[n++], GW_WARNING_TEXT, "%s needs %.*f s of every 1.00 s%s (%.*f %%)",
+                 bus->name, decimals, load->utilisation, speed_text(bus, speed), decimals - 2,
+                 load->utilisation * 100);
     }
     if (load->longest_request_us > load->shortest_interval_us) {
         gw_duration_text(load->shortest_interval_us, interval);
@@ -75,11 +95,12 @@ static void print_device(const struct gw_load_device *device, FILE *out)
 static void print_bus(const struct gw_bus_conf *bus, const struct gw_load *load, FILE *out)
 {
     char warnings[GW_WARNINGS_MAX][GW_WARNING_TEXT];
+    char speed[SPEED_TEXT];
     size_t n_warnings = gw_load_warnings(bus, load, warnings);
 
-    fprintf(out, "bus %s (%s): %zu device%s, needs %.3f s of every 1.00 s (%.1f %%)\n", bus->name,
+    fprintf(out, "bus %s (%s): %zu device%s, needs %.3f s of every 1.00 s%s (%.1f %%)\n", bus->name,
             bus->driver->name, bus->n_devices, plural(bus->n_devices), load->utilisation,
-            load->utilisation * 100);
+            speed_text(bus, speed), load->utilisation * 100);
     for (size_t i = 0; i < load->n_devices; i++)
         print_device(&load->devices[i], out);
     for (size_t i = 0; i < n_warnings; i++)

@@ -10,7 +10,8 @@
 
 enum { GW_WARNING_TEXT = 400, GW_WARNINGS_MAX = 2 };
 
-/* Says what of the plan cannot be met: "rs485-1 needs 1.31 s of every 1.00 s (131 %)". Gives how many sentences. Pure. */
+/* Says what of the plan cannot be met: "rs485-1 needs 1.31 s of every 1.00 s at 9600 baud
+ * (131 %)". Gives how many sentences. Pure. */
 size_t gw_load_warnings(const struct gw_bus_conf *bus, const struct gw_load *load,
                         char ret_warnings[GW_WARNINGS_MAX][GW_WARNING_TEXT]);
 

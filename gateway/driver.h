@@ -48,6 +48,8 @@ enum gw_key_flags {
                         or bus) as the default of all the sections below it */
     GW_SECRET = 4,  /* never printed */
     GW_ADDRESS = 8, /* says where the hardware is: field2mqtt simulate puts it elsewhere */
+    GW_BAUD =
+        16, /* GW_KEY_INT of a bus: speed of its line, said beside the time that the polling needs */
 };
 
 struct gw_choice {

@@ -12,7 +12,7 @@
 
 enum { NAME_MAX_LEN = 32, FIELD_MAX = 4096, MAPPINGS_MAX = 3 };
 
-#define ALL_FLAGS (unsigned)(GW_REQUIRED | GW_INHERIT | GW_SECRET | GW_ADDRESS)
+#define ALL_FLAGS (unsigned)(GW_REQUIRED | GW_INHERIT | GW_SECRET | GW_ADDRESS | GW_BAUD)
 #define LOWER     "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS    "0123456789"
 

@@ -31,9 +31,10 @@ static const struct gw_choice framings[] = {
 };
 
 /* What is the same on a line and behind a device server: keys of a bus from min_silence on. */
-#define LINE_KEYS(where)                                                                           \
+#define LINE_KEYS(where, baud_flags)                                                               \
     {.name = "baud",                                                                               \
      .type = GW_KEY_INT,                                                                           \
+     .flags = baud_flags,                                                                          \
      .offset = BUS(baud),                                                                          \
      .min = 110,                                                                                   \
      .max = 4000000,                                                                               \
@@ -91,7 +92,7 @@ const struct gw_key modbus_rtu_bus_keys[] = {
     {.name = "port", .type = GW_KEY_TEXT, .flags = GW_REQUIRED | GW_ADDRESS, .offset = BUS(port),
      .min = 1, .max = 255, .help = "Device file of the serial port; the stable names are in /dev/serial/by-id.",
      .example = "/dev/ttyUSB0"},
-    LINE_KEYS("the line"),
+    LINE_KEYS("the line", GW_BAUD),
     {.name = "rs485", .type = GW_KEY_CHOICE, .offset = BUS(rs485), .def = "none",
      .help = "Who switches the RS-485 driver between sending and receiving.", .choices = rs485_modes},
     DELAY_KEYS,
@@ -106,7 +107,7 @@ const struct gw_key modbus_tcp_bus_keys[] = {
      .max = 65535, .def = "502", .help = "TCP port."},
     {.name = "framing", .type = GW_KEY_CHOICE, .offset = BUS(transport), .def = "tcp",
      .help = "What is inside the connection.", .choices = framings},
-    LINE_KEYS("the line behind a device server (framing: rtu), to predict the time on the wire"),
+    LINE_KEYS("the line behind a device server (framing: rtu), to predict the time on the wire", 0),
     DELAY_KEYS,
     {0},
 };

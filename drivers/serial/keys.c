@@ -47,6 +47,7 @@ const struct gw_key serial_bus_keys[] = {
      .example = "usb:0403:6001:FT4XYZ"},
     {.name = "baud",
      .type = GW_KEY_INT,
+     .flags = GW_BAUD,
      .offset = BUS(baud),
      .min = 50,
      .max = 4000000,

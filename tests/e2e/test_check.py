@@ -77,8 +77,19 @@ def test_a_bus_that_cannot_do_it_is_a_warning_with_the_figure(tmp_path):
     share = report["buses"][0]["utilisation"]
     assert share > 1
     assert done.returncode == 0  # a warning is no mistake
-    assert f"warning: line needs {share:.2f} s of every 1.00 s ({share * 100:.0f} %)\n" in done.stdout
-    assert {"bus": "line", "text": f"line needs {share:.2f} s of every 1.00 s ({share * 100:.0f} %)"} in report["warnings"]
+    sentence = f"line needs {share:.2f} s of every 1.00 s at 9600 baud ({share * 100:.0f} %)"
+    assert f"warning: {sentence}\n" in done.stdout
+    assert {"bus": "line", "text": sentence} in report["warnings"]
+
+
+def test_a_bus_without_a_line_has_no_baud_rate(tmp_path):
+    text = rtu(["register: holding:0"])
+    for of_rtu, of_tcp in (("modbus-rtu", "modbus-tcp"), ("port: /dev/does-not-exist", "host: 192.0.2.1"),
+                           ("    baud: 9600\n", "")):
+        assert of_rtu in text
+        text = text.replace(of_rtu, of_tcp)
+    done = check(tmp_path, text)
+    assert "needs 0." in done.stdout and "baud" not in done.stdout
 
 
 def test_a_request_longer_than_an_interval_is_a_warning(tmp_path):
