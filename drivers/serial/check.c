@@ -126,7 +126,7 @@ static enum gw_err check_steps(const struct serial_device_conf *device,
     const struct serial_step_conf *step = steps->items;
 
     for (size_t i = 0; i < steps->n_items; i++) {
-        if (check_send(step[i].send, NULL, vars, key, diag) ||
+        if (check_send(step[i].send, &step[i].checksum, vars, key, diag) ||
             check_baud(step[i].baud, vars, key, diag) ||
             check_pattern(device, step[i].expect, key, diag))
             return GW_E_CONFIG;

@@ -48,12 +48,12 @@ static uint32_t add(uint8_t mask, const uint8_t *bytes, size_t len)
     return sum;
 }
 
-static uint8_t exclusive_or(uint8_t mask, const uint8_t *bytes, size_t len)
+static uint8_t exclusive_or(const uint8_t *bytes, size_t len)
 {
     uint8_t sum = 0;
 
     for (size_t i = 0; i < len; i++)
-        sum ^= bytes[i] & mask;
+        sum ^= bytes[i];
     return sum;
 }
 
@@ -61,9 +61,7 @@ uint16_t serial_sum(enum serial_sum sum, const uint8_t *bytes, size_t len)
 {
     switch (sum) {
     case SERIAL_XOR8:
-        return exclusive_or(0xFF, bytes, len);
-    case SERIAL_XOR7:
-        return exclusive_or(0x7F, bytes, len);
+        return exclusive_or(bytes, len);
     case SERIAL_SUM8:
         return add(0xFF, bytes, len) & 0xFF;
     case SERIAL_SUM16:

@@ -97,7 +97,6 @@ enum serial_sum {
     SERIAL_NEG_SUM8, /* two's complement of the sum: also LRC */
     SERIAL_NEG_SUM7, /* two's complement of the 7-bit sum: Toledo */
     SERIAL_NEG_SUM16,
-    SERIAL_XOR7, /* BCC of 7-bit characters: IEC 62056-21 */
     SERIAL_TELEINFO,
     SERIAL_CRC8,       /* poly 07, init 00 */
     SERIAL_CRC8_MAXIM, /* poly 31 reflected, init 00 */
@@ -157,9 +156,17 @@ struct serial_condition_conf {
 
 /* ---- asking ---------------------------------------------------------------------------------------- */
 
+/* A checksum that is put where ${checksum} stands in a text to send. */
+struct serial_append_conf {
+    int sum;
+    int encoding;
+    int64_t from; /* first byte that it covers; it covers all up to ${checksum} */
+};
+
 /* Something to send, and what has to happen around it. Texts to send are rendered by request.h. */
 struct serial_step_conf {
     const char *send; /* NULL: nothing */
+    struct serial_append_conf checksum;
     const char *
         expect; /* pattern that what comes must have; its named groups become variables; NULL: nothing */
     int64_t timeout_us; /* for expect */
@@ -168,13 +175,6 @@ struct serial_step_conf {
         baud; /* set before sending: "300", or "iec:${group}" (IEC 62056-21 character); NULL: as it is */
     const char *baud_after; /* set when all is sent */
     int parity;             /* set before sending, 0: as it is */
-};
-
-/* A checksum that is put where ${checksum} stands in a text to send. */
-struct serial_append_conf {
-    int sum;
-    int encoding;
-    int64_t from; /* first byte that it covers; it covers all up to ${checksum} */
 };
 
 struct serial_poll_conf {
@@ -244,6 +244,7 @@ struct serial_point_conf {
     const char *separator; /* of fields and key=value pairs; default "," */
     const char *assign;    /* between key and value; default "=" */
     bool decimal_comma;
+    bool is_inverted;             /* key invert: of a bool */
     bool is_reversed;             /* key reverse: the last character is the first */
     struct serial_place sign;     /* elsewhere: "-", S, W and bits are negative */
     struct serial_place places;   /* key decimals_from: how many decimals are implied */

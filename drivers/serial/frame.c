@@ -13,6 +13,7 @@ void serial_stream_reset(struct serial_stream *stream, const struct serial_devic
 {
     stream->conf = conf;
     stream->is_synced = is_synced;
+    stream->is_begin = !is_synced;
     stream->at = stream->len = stream->n_last = 0;
 }
 
@@ -302,13 +303,32 @@ static bool find_start(struct serial_stream *stream)
     return stream->len >= start->len;
 }
 
+/* A stream that was joined in the middle of an end: its rest is the first that comes. */
+static size_t rest_of_end(const struct serial_ends *ends, const uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i < ends->n; i++)
+        for (size_t skip = 1; skip < ends->any[i].len; skip++) {
+            size_t rest = ends->any[i].len - skip;
+
+            if (n >= rest && memcmp(data, ends->any[i].bytes + skip, rest) == 0)
+                return rest;
+        }
+    return 0;
+}
+
 /* Without a start mark the first frame is whole only after an end (or a pause). */
 static bool find_sync(struct serial_stream *stream, bool is_idle)
 {
     const struct serial_frame_conf *conf = &stream->conf->frame;
     const uint8_t *data = stream->bytes + stream->at;
-    size_t n_end;
+    size_t n_end = stream->is_begin ? rest_of_end(&conf->end, data, stream->len) : 0;
 
+    stream->is_begin = false;
+    if (n_end > 0) {
+        drop(stream, n_end, true);
+        stream->is_synced = true;
+        return stream->len > 0;
+    }
     for (size_t i = 0; conf->end.n && i < stream->len; i++)
         if ((n_end = end_at(&conf->end, data + i, stream->len - i)) > 0) {
             drop(stream, i + n_end, true);
@@ -357,6 +377,28 @@ static enum serial_seen give_up(struct serial_stream *stream, enum serial_seen s
     return seen;
 }
 
+/* A pause in a frame whose length field may be none: is there a good frame behind? Then what is before it is dropped. */
+static bool skip_false_start(struct serial_stream *stream)
+{
+    const struct serial_device_conf *conf = stream->conf;
+    const uint8_t *data = stream->bytes + stream->at;
+    struct serial_frame frame;
+
+    if (!conf->frame.start.len || !conf->frame.length_at.is_set || !conf->checksum.sum)
+        return false;
+    for (size_t i = 1; i < stream->len; i++) {
+        struct candidate c = {&conf->frame, data + i, stream->len - i, true, 0, 0, NULL};
+
+        if (begins_with(c.data, c.n, &conf->frame.start) && look(&c) == LOOK_FOUND &&
+            examine(stream, &c, 0, &frame) == SERIAL_SEEN_FRAME) {
+            drop(stream, i, true);
+            stream->counters.n_bad_frames++;
+            return true;
+        }
+    }
+    return false;
+}
+
 enum serial_seen serial_stream_next(struct serial_stream *stream, bool is_idle,
                                     struct serial_frame *ret_frame)
 {
@@ -369,6 +411,8 @@ enum serial_seen serial_stream_next(struct serial_stream *stream, bool is_idle,
             return SERIAL_SEEN_NOTHING;
         struct candidate c = {conf, stream->bytes + stream->at, stream->len, is_idle, 0, 0, NULL};
         enum looked looked = look(&c);
+        if (looked == LOOK_MORE && is_idle && skip_false_start(stream))
+            continue;
         if (looked == LOOK_MORE)
             return SERIAL_SEEN_NOTHING;
         if (looked == LOOK_FAILED) {
@@ -396,6 +440,7 @@ void serial_stream_reject(struct serial_stream *stream)
 {
     const struct serial_frame_conf *conf = &stream->conf->frame;
 
+    stream->counters.n_unmatched++;
     if (stream->conf->checksum.sum || !conf->start.len || stream->n_last <= 1)
         return;
     stream->counters.n_frames--;

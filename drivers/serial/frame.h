@@ -15,6 +15,7 @@ struct serial_counters {
     uint64_t n_frames;        /* good ones */
     uint64_t n_bad_checksums; /* frames whose checksum was wrong or missing */
     uint64_t n_bad_frames;    /* without the right end, or too long */
+    uint64_t n_unmatched;     /* good frames that no point wants */
     uint64_t n_junk;          /* bytes that belong to no frame */
 };
 
@@ -38,6 +39,7 @@ struct serial_stream {
     const struct serial_device_conf *conf;
     struct serial_counters counters;
     bool is_synced; /* a frame may begin with the next byte */
+    bool is_begin;  /* not synced, and nothing was looked at yet */
     size_t at, len; /* bytes[at .. at + len) are held */
     size_t n_last;  /* how many of them the last frame took: they go with the next call */
     uint8_t bytes[SERIAL_STREAM_MAX];
@@ -53,7 +55,7 @@ void serial_stream_put(struct serial_stream *stream, const uint8_t *bytes, size_
  * two characters), so that what is held is all. Call it until it says SERIAL_SEEN_NOTHING. */
 enum serial_seen serial_stream_next(struct serial_stream *stream, bool is_idle,
                                     struct serial_frame *ret_frame);
-/* Says that the frame that was just given fits no pattern: without a checksum it may not have been one, and the next is
+/* Says that the frame that was just given fits no pattern. It is counted; without a checksum it may not have been one, and the next is
  * looked for inside of it. */
 void serial_stream_reject(struct serial_stream *stream);
 

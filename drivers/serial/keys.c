@@ -286,6 +286,7 @@ const struct gw_key serial_point_keys[] = {
     TEXT_KEY("assign", assign, GW_INHERIT, "=", "What stands between a key and its value.",
              "\":\""),
     BOOL_KEY("decimal_comma", decimal_comma, GW_INHERIT, "Numbers are written 23,45."),
+    BOOL_KEY("invert", is_inverted, 0, "Of a bool: true is false."),
     BOOL_KEY("reverse", is_reversed, 0, "The last character is the first (XK3190 format 1)."),
     PLACE_KEY("sign", sign,
               "Where the sign stands when it is elsewhere: -, S, W or a set bit is minus.",

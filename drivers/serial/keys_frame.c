@@ -17,7 +17,7 @@ static const struct gw_choice orders[] = {
 static const struct gw_choice sums[] = {
     {"none", SERIAL_SUM_NONE, NULL},
     {"xor", SERIAL_XOR8, "exclusive or: NMEA, XK3190"},
-    {"bcc", SERIAL_XOR7, "exclusive or of 7-bit characters: IEC 62056-21"},
+    {"bcc", SERIAL_XOR8, "the same, as IEC 62056-21 calls it"},
     {"sum8", SERIAL_SUM8, "DL/T 645, M-Bus, SDS011"},
     {"sum16", SERIAL_SUM16, "Plantower"},
     {"neg-sum8", SERIAL_NEG_SUM8, "two's complement of the sum: Winsen"},
@@ -303,6 +303,13 @@ const struct gw_key serial_condition_keys[] = {
 
 const struct gw_key serial_step_keys[] = {
     TEXT_KEY("send", STEP(send), 512, "What is sent, " SEND_HELP, "'/?!\\r\\n'"),
+    {.name = "checksum",
+     .type = GW_KEY_MAP,
+     .offset = STEP(checksum),
+     .help = "The checksum that stands for ${checksum} in send.",
+     .example = "{ type: sum8, from: 1 }",
+     .keys = serial_append_keys,
+     .item_size = sizeof(struct serial_append_conf)},
     TEXT_KEY("expect", STEP(expect), 1024,
              "Pattern of the answer that is waited for; its named groups can be sent later.",
              "'^/...(?<speed>[0-9A-I])'"),

@@ -10,23 +10,53 @@ enum { PATTERN_MAX = 1200 };
 
 /* ---- patterns, each compiled once ------------------------------------------------------------------ */
 
-/* Puts the address for ${address}; letters of patterns in it stand for themselves. False: too long. */
-static bool put_address(const char *text, const char *address, char buf[PATTERN_MAX])
+/* Letters of patterns in an address stand for themselves. */
+static size_t put_literal(const char *address, char *buf, size_t size)
 {
-    static const char word[] = "${address}";
     size_t len = 0;
 
-    while (*text && len + 3 < PATTERN_MAX) {
-        if (strncmp(text, word, sizeof word - 1) != 0) {
+    for (const char *p = address; *p && len + 3 < size; p++) {
+        if (strchr("\\^$.[|()?*+{}", *p))
+            buf[len++] = '\\';
+        buf[len++] = *p;
+    }
+    return len;
+}
+
+/* The bytes that ${address:bcd} and ${address:byte} send, as \xHH. */
+static size_t put_bytes(const char *address, const char *form, char *buf, size_t size)
+{
+    struct serial_vars vars = {0};
+    uint8_t bytes[SERIAL_VAR_LEN];
+    size_t n = 0, len = 0;
+
+    if (!serial_vars_set(&vars, "address", address, strlen(address)) ||
+        serial_render(form, NULL, &vars, bytes, sizeof bytes, &n, NULL) != GW_OK)
+        return 0;
+    for (size_t i = 0; i < n && len + 5 < size; i++)
+        len += (size_t)snprintf(buf + len, size - len, "\\x%02X", bytes[i]);
+    return len;
+}
+
+/* Puts the address into a pattern. False: too long. */
+static bool put_address(const char *text, const char *address, char buf[PATTERN_MAX])
+{
+    static const char *const forms[] = {"${address}", "${address:bcd}", "${address:byte}"};
+    size_t len = 0;
+
+    while (*text && len + 1 < PATTERN_MAX) {
+        size_t form = 0;
+
+        while (form < 3 && strncmp(text, forms[form], strlen(forms[form])) != 0)
+            form++;
+        if (form == 3) {
             buf[len++] = *text++;
             continue;
         }
-        for (const char *p = address ? address : ""; *p && len + 3 < PATTERN_MAX; p++) {
-            if (strchr("\\^$.[|()?*+{}", *p))
-                buf[len++] = '\\';
-            buf[len++] = *p;
-        }
-        text += sizeof word - 1;
+        text += strlen(forms[form]);
+        if (address)
+            len += form == 0 ? put_literal(address, buf + len, PATTERN_MAX - len)
+                             : put_bytes(address, forms[form], buf + len, PATTERN_MAX - len);
     }
     buf[len] = '\0';
     return *text == '\0';

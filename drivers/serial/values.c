@@ -191,7 +191,7 @@ static void read_bool(struct reading *r)
         fail(r, "bad_text");
         return;
     }
-    r->result->value = (struct gw_value){.kind = GW_BOOL, .b = value};
+    r->result->value = (struct gw_value){.kind = GW_BOOL, .b = value != r->conf->is_inverted};
 }
 
 static void read_hex(struct reading *r)

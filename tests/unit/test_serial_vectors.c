@@ -1,0 +1,344 @@
+/* Every device template against what its instrument is documented to say, and the same bytes as a line really brings
+ * them: in pieces, from the middle on, with noise, with wrong bits. */
+#include "tests/unit/random.h"
+#include "tests/unit/serial_rig.h"
+
+enum { VECTORS_MAX = 100, BYTES_MAX = 1200 };
+
+struct vector {
+    char id[8], template[64], address[32], want[600];
+    uint8_t bytes[BYTES_MAX];
+    size_t len;
+};
+
+static struct vector vectors[VECTORS_MAX];
+static size_t n_vectors;
+
+static void read_vectors(void)
+{
+    FILE *in = fopen("tests/transcripts/serial-vectors.txt", "r");
+    char line[4096];
+    struct vector *v = NULL;
+
+    assert_non_null(in);
+    while (fgets(line, sizeof line, in)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "vector ", 7) == 0) {
+            assert_true(n_vectors < VECTORS_MAX);
+            v = &vectors[n_vectors++];
+            assert_int_equal(sscanf(line, "vector %7s %63s %31s", v->id, v->template, v->address),
+                             3);
+        } else if (v && strncmp(line, "hex ", 4) == 0) {
+            for (char *p = line + 4, *end; *p && v->len < BYTES_MAX; p = end + (*end == ' '))
+                v->bytes[v->len++] = (uint8_t)strtoul(p, &end, 16);
+        } else if (v && strncmp(line, "want ", 5) == 0) {
+            snprintf(v->want, sizeof v->want, "%s", line + 5);
+        }
+    }
+    fclose(in);
+    assert_true(n_vectors > 50);
+}
+
+static bool is_bad_one(const struct vector *v)
+{
+    return strcmp(v->want, "bad checksum") == 0;
+}
+
+static void assert_wanted(const struct rig *rig, const struct vector *v)
+{
+    char want[600], *rest = want, *item;
+
+    snprintf(want, sizeof want, "%s", v->want);
+    while ((item = strsep(&rest, ";"))) {
+        char *equals = strchr(item, '=');
+
+        assert_non_null(equals);
+        *equals = '\0';
+        rig_assert(rig, v->id, item + strspn(item, " "), equals + 1);
+    }
+}
+
+static const struct vector *find_vector(const char *id)
+{
+    for (size_t i = 0; i < n_vectors; i++)
+        if (strcmp(vectors[i].id, id) == 0)
+            return &vectors[i];
+    fail_msg("no vector %s", id);
+    return NULL;
+}
+
+static void set_up_rig(struct rig *rig, const struct vector *v)
+{
+    rig_template(rig, v->template, v->address);
+}
+
+/* ---- whole and in pieces --------------------------------------------------------------------------- */
+
+static void feed_all(size_t step)
+{
+    for (size_t i = 0; i < n_vectors; i++) {
+        const struct vector *v = &vectors[i];
+        struct rig rig;
+
+        set_up_rig(&rig, v);
+        rig_feed(&rig, v->bytes, v->len, step);
+        rig_idle(&rig);
+        if (is_bad_one(v)) {
+            assert_int_equal(rig.n_frames, 0);
+            assert_int_equal(rig.stream->counters.n_bad_checksums, 1);
+        } else {
+            assert_wanted(&rig, v);
+        }
+        rig_done(&rig);
+    }
+}
+
+static void every_vector_gives_what_its_source_says(void **state)
+{
+    (void)state;
+    feed_all(BYTES_MAX);
+}
+
+static void the_same_byte_by_byte(void **state)
+{
+    (void)state;
+    feed_all(1);
+}
+
+static void the_same_in_pieces_of_seven(void **state)
+{
+    (void)state;
+    feed_all(7);
+}
+
+static void a_truncated_frame_costs_its_bytes_and_no_more(void **state)
+{
+    (void)state;
+    struct rig rig;
+    const struct vector *v = find_vector("B02");
+
+    set_up_rig(&rig, v);
+    rig_feed(&rig, v->bytes, v->len, 9);
+
+    assert_int_equal(rig.n_frames, 1);
+    assert_int_equal(rig.stream->counters.n_junk, 30);
+    assert_wanted(&rig, v);
+    rig_done(&rig);
+}
+
+/* ---- from the middle on ---------------------------------------------------------------------------- */
+
+static void a_stream_joined_in_mid_frame_gives_the_second_frame_only(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_vectors; i++) {
+        const struct vector *v = &vectors[i];
+
+        if (is_bad_one(v) || strcmp(v->id, "B02") == 0 ||
+            strncmp(v->template, "yaohua-xk3190-f", 15) == 0)
+            continue; /* B02 and the formats that delimit by the next frame have their own */
+        for (size_t k = 1; k < v->len; k++) {
+            struct rig rig;
+
+            set_up_rig(&rig, v);
+            serial_stream_reset(rig.stream, rig.conf, false);
+            rig_feed(&rig, v->bytes + k, v->len - k, 64);
+            rig_feed(&rig, v->bytes, v->len, 64);
+            rig_idle(&rig);
+            if (rig.n_frames != 1)
+                fail_msg("%s without its first %zu bytes: %zu readings", v->id, k, rig.n_frames);
+            assert_wanted(&rig, v);
+            rig_done(&rig);
+        }
+    }
+}
+
+static void groups_without_an_end_give_the_complete_ones_only(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"W72", "W74", "W75"};
+
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 1; k < 9; k++) {
+            const struct vector *v = find_vector(ids[i]);
+            struct rig rig;
+
+            set_up_rig(&rig, v);
+            serial_stream_reset(rig.stream, rig.conf, false);
+            rig_feed(&rig, v->bytes + k, 18 - k, 5); /* the rest of one, and a whole one */
+            rig_feed(&rig, v->bytes, 18, 5);
+            assert_int_equal(rig.n_frames, 3);
+            assert_wanted(&rig, v);
+            rig_done(&rig);
+        }
+}
+
+/* ---- noise and wrong bits -------------------------------------------------------------------------- */
+
+static bool has_checksum(const struct rig *rig)
+{
+    return rig->conf->checksum.sum != SERIAL_SUM_NONE;
+}
+
+static void noise_between_frames_is_no_reading(void **state)
+{
+    (void)state;
+    struct test_random random = test_random_start();
+
+    for (size_t i = 0; i < n_vectors; i++) {
+        const struct vector *v = &vectors[i];
+        struct rig rig;
+
+        if (is_bad_one(v))
+            continue;
+        set_up_rig(&rig, v);
+        for (int round = 0; has_checksum(&rig) && round < 50; round++) {
+            uint8_t noise[5];
+            size_t n = 1 + (size_t)test_random_below(&random, 5), before = rig.n_frames;
+
+            for (size_t k = 0; k < n; k++)
+                noise[k] = (uint8_t)test_random_below(&random, 256);
+            rig_feed(&rig, noise, n, 5);
+            rig_feed(&rig, v->bytes, v->len, 64);
+            rig_idle(&rig);
+            if (rig.n_frames > (size_t)round + 1) /* one may come late, with the next */
+                fail_msg("%s: a reading made of noise", v->id);
+            if (rig.n_frames > before)
+                assert_wanted(&rig, v);
+        }
+        rig_done(&rig);
+    }
+}
+
+static uint64_t count_bad(const struct serial_counters *counters)
+{
+    return counters->n_bad_checksums + counters->n_bad_frames + counters->n_junk +
+           counters->n_unmatched;
+}
+
+/* A hexadecimal digit of the checksum in the other case is the same digit. */
+static bool is_case_of_hex(const struct vector *v, size_t bit)
+{
+    return bit % 8 == 5 && strchr("ABCDEFabcdef", v->bytes[bit / 8]) && v->bytes[bit / 8];
+}
+
+static void a_wrong_bit_is_never_a_reading_and_is_counted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_vectors; i++) {
+        const struct vector *v = &vectors[i];
+        struct rig rig;
+
+        if (is_bad_one(v) || strcmp(v->id, "B02") == 0)
+            continue;
+        set_up_rig(&rig, v);
+        for (size_t k = 0; has_checksum(&rig) && k < v->len * 8; k++) {
+            uint8_t bytes[BYTES_MAX];
+            const struct serial_counters *counters = &rig.stream->counters;
+            uint64_t before = count_bad(counters);
+
+            memcpy(bytes, v->bytes, v->len);
+            bytes[k / 8] ^= (uint8_t)(1 << k % 8);
+            rig.n_frames = 0;
+            serial_stream_reset(rig.stream, rig.conf, true);
+            rig_feed(&rig, bytes, v->len, BYTES_MAX);
+            rig_idle(&rig);
+            /* Sums of 7 and of 6 bits do not see those above. */
+            bool is_top = (k % 8 == 7 && rig.conf->checksum.sum == SERIAL_NEG_SUM7) ||
+                          (k % 8 >= 6 && rig.conf->checksum.sum == SERIAL_TELEINFO);
+            if (rig.n_frames > 0 && is_case_of_hex(v, k))
+                assert_wanted(&rig, v);
+            else if (rig.n_frames > 0 && !is_top)
+                fail_msg("%s with bit %zu of byte %zu wrong is a reading", v->id, k % 8, k / 8);
+            if (rig.n_frames == 0 && rig.stream->len == 0 && count_bad(counters) == before)
+                fail_msg("%s with bit %zu of byte %zu wrong is not counted", v->id, k % 8, k / 8);
+        }
+        rig_done(&rig);
+    }
+}
+
+static void an_endless_line_is_one_overrun_and_the_next_good_frame_is_read(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"W01", "W20", "W70", "N01", "M10", "B01", "A14"};
+    uint8_t garbage[1024];
+
+    memset(garbage, 'x', sizeof garbage);
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        const struct vector *v = find_vector(ids[i]);
+        struct rig rig;
+
+        set_up_rig(&rig, v);
+        for (int k = 0; k < 64; k++)
+            rig_feed(&rig, garbage, sizeof garbage, sizeof garbage);
+        assert_int_equal(rig.n_frames, 0);
+        assert_true(rig.stream->counters.n_bad_frames <= 1);
+        assert_true(rig.stream->counters.n_junk > 60000);
+        rig_feed(&rig, v->bytes, v->len, 64); /* its beginning may have joined the garbage */
+        rig_feed(&rig, v->bytes, v->len, 64);
+        rig_idle(&rig);
+        assert_true(rig.n_frames >= 1);
+        assert_wanted(&rig, v);
+        rig_done(&rig);
+    }
+}
+
+static void interleaved_sentences_bring_their_own_points_only(void **state)
+{
+    (void)state;
+    const struct vector *gga = find_vector("N01"), *rmc = find_vector("N02"),
+                        *mwv = find_vector("N06");
+    struct rig rig;
+
+    set_up_rig(&rig, gga);
+    rig_feed(&rig, mwv->bytes, mwv->len, 64);
+    assert_int_equal(rig.n_frames, 0);
+    rig_feed(&rig, rmc->bytes, rmc->len, 64);
+    assert_int_equal(rig.last[rig_point(&rig, "alt")].quality, GW_BAD);
+    rig_feed(&rig, gga->bytes, gga->len, 64);
+
+    assert_wanted(&rig, gga);
+    assert_wanted(&rig, rmc); /* still there */
+    rig_done(&rig);
+}
+
+static void parity_bits_are_stripped_where_asked_for(void **state)
+{
+    (void)state;
+    const struct vector *v = find_vector("E05");
+    uint8_t bytes[BYTES_MAX];
+    struct rig rig;
+
+    for (size_t i = 0; i < v->len; i++) /* even parity in the top bit */
+        bytes[i] = (uint8_t)(v->bytes[i] | __builtin_parity(v->bytes[i]) << 7);
+    rig_load(&rig, "      - { name: d, template: iec62056-21-c, strip_parity: true }\n", NULL);
+    rig_feed(&rig, bytes, v->len, 7);
+    assert_wanted(&rig, v);
+    rig_done(&rig);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    read_vectors();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_vector_gives_what_its_source_says),
+        cmocka_unit_test(the_same_byte_by_byte),
+        cmocka_unit_test(the_same_in_pieces_of_seven),
+        cmocka_unit_test(a_truncated_frame_costs_its_bytes_and_no_more),
+        cmocka_unit_test(a_stream_joined_in_mid_frame_gives_the_second_frame_only),
+        cmocka_unit_test(groups_without_an_end_give_the_complete_ones_only),
+        cmocka_unit_test(noise_between_frames_is_no_reading),
+        cmocka_unit_test(a_wrong_bit_is_never_a_reading_and_is_counted),
+        cmocka_unit_test(an_endless_line_is_one_overrun_and_the_next_good_frame_is_read),
+        cmocka_unit_test(interleaved_sentences_bring_their_own_points_only),
+        cmocka_unit_test(parity_bits_are_stripped_where_asked_for),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
