@@ -85,8 +85,8 @@ static void say_goodbye(struct gw_bus *bus)
             uint8_t bytes[SERIAL_SEND_MAX];
             size_t len;
 
-            if (step->send && serial_render(step->send, NULL, &state->vars, bytes, sizeof bytes,
-                                            &len, NULL) == GW_OK)
+            if (step->send && serial_render(step->send, &step->checksum, &state->vars, bytes,
+                                            sizeof bytes, &len, NULL) == GW_OK)
                 has_said |= serial_port_write(&line->port, bytes, len, until_us) == GW_OK;
         }
     }

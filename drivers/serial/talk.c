@@ -165,7 +165,7 @@ static enum gw_err run_step(struct gw_device *device, const struct serial_step_c
         err = serial_port_pause(&line->port, serial_now(device->bus) + step->delay_us);
     if (err == GW_OK && step->send) {
         serial_open_ear(device);
-        err = serial_send(device, step->send, NULL, until_us, ret_reason);
+        err = serial_send(device, step->send, &step->checksum, until_us, ret_reason);
     }
     if (err == GW_OK && step->baud_after)
         err = set_baud(device, step->baud_after, 0, until_us, ret_reason);

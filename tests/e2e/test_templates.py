@@ -44,11 +44,12 @@ def load(name):
 def config_with(name):
     template = load(name)
     driver = template["drivers"][0]
-    place = {"port": "/dev/ttyUSB0"} if driver == "modbus-rtu" else {"host": "127.0.0.1"}
+    place = {"host": "127.0.0.1"} if driver == "modbus-tcp" else {"port": "/dev/ttyUSB0"}
+    unit = {} if driver == "serial" else {"unit": 1}
     return {
         "gateway": {"name": "gw"},
         "mqtt": {"servers": ["mqtt://127.0.0.1"]},
-        "buses": [{"name": "bus", "driver": driver, **place, "devices": [{"name": "dev", "template": name, "unit": 1}]}],
+        "buses": [{"name": "bus", "driver": driver, **place, "devices": [{"name": "dev", "template": name, **unit}]}],
     }
 
 
