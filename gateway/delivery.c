@@ -141,6 +141,7 @@ void gw_delivery_begin(struct gw_delivery *delivery, const struct gw_mqtt_limits
     delivery->limits = *limits;
     delivery->is_proven = delivery->conf->state_topic == NULL;
     delivery->has_progress = false;
+    gw_pace_begin(&delivery->pace);
     delivery->last_answer_us = gw_now_us(delivery->clock);
 }
 
@@ -279,6 +280,7 @@ enum gw_err gw_delivery_pump(struct gw_delivery *delivery)
 {
     const int64_t now_us = gw_now_us(delivery->clock);
 
+    gw_pace_look(&delivery->pace, delivery->outbox, limit_of(delivery), now_us);
     if (is_held_back(delivery, now_us))
         return GW_OK;
     delivery->not_before_us = 0;

@@ -6,6 +6,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/mqtt.h"
+#include "gateway/pace.h"
 #include "gateway/window.h"
 
 enum { GW_DELIVERY_TOLD_MAX = 64 };
@@ -16,6 +17,7 @@ struct gw_delivery {
     struct gw_outbox *outbox;
     const struct gw_clock *clock;
     struct gw_window window;
+    struct gw_pace pace;
     struct gw_mqtt_limits limits; /* of the present connection */
     bool has_more;                /* the outbox may have something to give out */
     bool has_pending;             /* given out by the outbox, not yet taken by the client */

@@ -1,4 +1,5 @@
 """The mqtt: section of the configuration against a real broker: TLS, who may connect, several servers, both versions."""
+import socket
 import subprocess
 
 import pytest
@@ -103,3 +104,79 @@ def test_two_gateways_with_one_client_id_are_told(broker, modbus_tcp_slave, gate
 
     for running in (first, second):
         running.wait_for_log('does another client use the client id "field2mqtt-gw"', deadline_s=60)
+
+
+# `openssl ca` is what can give a certificate a time in the past, in every version.
+EXPIRED = """
+touch index.txt && echo 01 >serial
+printf '[ca]\\ndefault_ca=d\\n[d]\\ndir=.\\ndatabase=index.txt\\nserial=serial\\nnew_certs_dir=.\\ndefault_md=sha256\\n' >ca.conf
+printf 'policy=p\\n[p]\\ncommonName=supplied\\n[s]\\nsubjectAltName=DNS:localhost\\n' >>ca.conf
+for name in broker client; do
+    openssl req -newkey rsa:2048 -nodes -keyout $name.key -out $name.csr -subj /CN=$name
+    openssl ca -batch -config ca.conf -extensions s -in $name.csr -cert ca.pem -keyfile ca.key -notext \\
+        -startdate 20200101000000Z -enddate 20210101000000Z -out $name-old.pem
+done
+"""
+
+
+def old_certificates(files):
+    subprocess.run(["sh", "-e", "-c", EXPIRED.replace("$name.key", "$name-old.key")], cwd=files, check=True,
+                   capture_output=True)
+
+
+def test_an_expired_certificate_of_the_broker_is_told_once(files, modbus_tcp_slave, gateway, started):
+    old_certificates(files)
+    broker, port = Broker(files), free_port()
+    broker.file.write_text(f"{broker.file.read_text()}\nlistener {port} 127.0.0.1\ncafile {files}/ca.pem\n"
+                           f"certfile {files}/broker-old.pem\nkeyfile {files}/broker-old.key\n")
+    started.add(broker).start()
+    server = f"mqtts://localhost:{port}"
+
+    running = gateway(configuration(modbus_tcp_slave, broker, files, server))
+
+    running.wait_for_log(f"{server}: the certificate of the broker is not accepted: certificate has expired; trying")
+    seen = len(broker.process.lines)
+    broker.process.wait_for_log("OpenSSL Error|TLS|ssl|protocol error|New connection", since=seen)  # it has tried again
+    running.stop()
+    assert running.log.count("certificate has expired") == 1
+
+
+def test_an_expired_certificate_of_ours_is_told_once(guarded, files, modbus_tcp_slave, gateway):
+    broker, server = guarded
+    old_certificates(files)
+    config = configuration(modbus_tcp_slave, broker, files, server)
+    config["mqtt"]["tls"].update(cert_file=str(files / "client-old.pem"), key_file=str(files / "client-old.key"))
+
+    running = gateway(config)
+
+    running.wait_for_log(f"{server}: no TLS connection: .*certificate expired")  # RFC 8446, 6.2, alert 45
+    running.stop()
+    assert running.log.count("no TLS connection") == 1
+
+
+def test_a_broker_that_accepts_and_says_nothing_is_told_once(tmp_path, broker, modbus_tcp_slave, gateway):
+    modbus_tcp_slave.unit(1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        server = f"mqtt://127.0.0.1:{mute.getsockname()[1]}"
+        config = make_config(broker, [tcp_bus(modbus_tcp_slave, [DEVICE])],
+                             mqtt={"servers": [server], "connect_timeout": "1s"})
+
+        running = gateway(config)
+        running.wait_for_log(f"{server}: timed out, no answer within 1 s; trying again")
+        mute.accept()  # the first, and:
+        mute.accept()
+        running.stop()
+
+    assert running.log.count("timed out") == 1
+
+
+def test_an_unknown_host_is_told_once(broker, modbus_tcp_slave, gateway):
+    modbus_tcp_slave.unit(1)
+    # RFC 6761, 6.4: .invalid is never a name
+    config = make_config(broker, [tcp_bus(modbus_tcp_slave, [DEVICE])], mqtt={"servers": ["mqtt://broker.invalid:1883"]})
+
+    running = gateway(config)
+
+    running.wait_for_log(r"mqtt://broker.invalid:1883: unknown host \(.+\); trying again")
+    running.stop()
+    assert running.log.count("unknown host") == 1

@@ -645,6 +645,48 @@ static void a_broker_that_acknowledges_nothing_is_left(void **state)
     assert_string_equal(last_sent(world)->payload, "0");
 }
 
+/* Ten seconds in which n_come messages come and the broker acknowledges n_taken. */
+static void ten_seconds(struct world *world, int n_come, int n_taken, size_t *n_answered)
+{
+    world->now_us += 10 * SECOND;
+    add(world, n_come);
+    for (step(world); n_taken-- > 0 && *n_answered < world->mqtt.n_sent; step(world))
+        answer(world, world->mqtt.sent[(*n_answered)++].slot);
+}
+
+static void a_broker_slower_than_what_comes_is_told_once_and_when_it_keeps_up_again(void **state)
+{
+    struct world *world = *state;
+    size_t n_answered = 1; /* the state message */
+
+    begin(world);
+    connect_and_prove(world);
+    for (int i = 0; i < 8; i++)
+        ten_seconds(world, 40, 30, &n_answered);
+
+    assert_int_equal(log_count("the broker takes messages more slowly than they come"), 1);
+    assert_int_equal(log_count("keeps up again"), 0);
+
+    for (int i = 0; i < 5; i++)
+        ten_seconds(world, 0, 30, &n_answered);
+
+    assert_int_equal(log_count("the broker keeps up again"), 1);
+}
+
+static void a_pile_that_an_outage_left_and_that_gets_smaller_is_not_a_slow_broker(void **state)
+{
+    struct world *world = *state;
+    size_t n_answered = 1;
+
+    add(world, 1000);
+    begin(world);
+    connect_and_prove(world);
+    for (int i = 0; i < 20; i++)
+        ten_seconds(world, 10, 30, &n_answered);
+
+    assert_int_equal(log_count("more slowly than they come"), 0);
+}
+
 static void an_idle_connection_waits_for_ever(void **state)
 {
     struct world *world = *state;
@@ -1035,6 +1077,8 @@ int main(void)
         WORLD_TEST(answers_for_nothing_are_ignored),
         WORLD_TEST(back_pressure_keeps_the_message_and_asks_again_ever_later),
         WORLD_TEST(a_broker_that_acknowledges_nothing_is_left),
+        WORLD_TEST(a_broker_slower_than_what_comes_is_told_once_and_when_it_keeps_up_again),
+        WORLD_TEST(a_pile_that_an_outage_left_and_that_gets_smaller_is_not_a_slow_broker),
         WORLD_TEST(an_idle_connection_waits_for_ever),
         WORLD_TEST(a_loss_that_the_client_does_not_report_is_noticed),
         WORLD_TEST(a_refused_send_counts_as_a_loss_soon),
