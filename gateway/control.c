@@ -156,6 +156,7 @@ enum gw_err gw_control_new_on(const struct gw_config *config, struct gw_outbox *
                               struct gw_control **ret_control)
 {
     struct gw_control *control;
+    pthread_condattr_t attr;
     enum gw_err err;
 
     *ret_control = NULL;
@@ -168,6 +169,11 @@ enum gw_err gw_control_new_on(const struct gw_config *config, struct gw_outbox *
     control->conf = &config->commands;
     control->outbox = outbox;
     control->clock = clock;
+    pthread_mutex_init(&control->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&control->ended, &attr);
+    pthread_condattr_destroy(&attr);
     control->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     err = control->stop_fd < 0 ? GW_E_NOMEM : init_targets(control);
     if (err == GW_OK)
@@ -206,6 +212,8 @@ void gw_control_free(struct gw_control *control)
     free(control->safes);
     if (control->stop_fd >= 0)
         close(control->stop_fd);
+    pthread_cond_destroy(&control->ended);
+    pthread_mutex_destroy(&control->mutex);
     free(control);
 }
 
@@ -329,7 +337,10 @@ static void *run(void *arg)
             wait(control, wake_us);
     }
     gw_pulse_wait(&control->pulse, gw_now_us(control->clock), INT64_MAX);
-    atomic_store(&control->has_ended, true);
+    pthread_mutex_lock(&control->mutex);
+    control->has_ended = true;
+    pthread_cond_signal(&control->ended);
+    pthread_mutex_unlock(&control->mutex);
     return NULL;
 }
 
@@ -352,14 +363,20 @@ enum gw_err gw_control_stop(struct gw_control *control, int64_t deadline_us)
     const int64_t last_us = deadline_us + 500000; /* to end a step that has begun */
     const struct timespec last = {.tv_sec = (time_t)(last_us / 1000000),
                                   .tv_nsec = (long)(last_us % 1000000 * 1000)};
+    int rc = 0;
 
     control->stop_by_us = deadline_us;
     atomic_store(&control->wants_stop, true);
     (void)eventfd_write(control->stop_fd, 1);
-    if (pthread_clockjoin_np(control->thread, NULL, CLOCK_MONOTONIC, &last) != 0)
+    pthread_mutex_lock(&control->mutex);
+    while (!control->has_ended && rc == 0)
+        rc = pthread_cond_timedwait(&control->ended, &control->mutex, &last);
+    const bool has_ended = control->has_ended;
+    pthread_mutex_unlock(&control->mutex);
+    if (!has_ended)
         return GW_E_TIMEOUT;
-    /* The join orders this thread behind that one; a sanitizer that does not know this call sees it here. */
-    return atomic_load(&control->has_ended) ? GW_OK : GW_E_TIMEOUT;
+    pthread_join(control->thread, NULL);
+    return GW_OK;
 }
 
 enum gw_err gw_control_pause(struct gw_control *control, int64_t deadline_us)

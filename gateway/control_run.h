@@ -92,9 +92,11 @@ struct gw_control {
     size_t n_own_lines;
 
     pthread_t thread;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t ended;  /* on the monotonic clock */
+    bool has_ended;
     struct gw_pulse pulse;
     int stop_fd;
-    atomic_bool has_ended; /* the thread; what it did is seen by whoever finds it set */
     atomic_bool wants_stop, keeps_still; /* keeps_still: on_stop values are not written */
     int64_t stop_by_us;
 };
