@@ -32,6 +32,21 @@ static void a_reading_carries_the_wall_clock_of_its_arrival(void **state)
                         "{\"value\":0,\"ts\":1764001000250,\"quality\":\"good\"}");
 }
 
+static void with_align_polls_stand_on_multiples_of_the_wall_clock(void **state)
+{
+    (void)state;
+    world_add_device(1, 300 * MS); /* no divisor of the wall clock at the start */
+    world.conf.align = true;
+    world_start();
+
+    world_run(10 * S);
+
+    assert_true(world.n_exchanges > 30);
+    assert_int_not_equal((1764000000000 + world.exchanges[0].at_us / MS) % 300, 0);
+    for (size_t i = 1; i < world.n_exchanges; i++) /* the first one comes at once */
+        assert_int_equal((1764000000000 + world.exchanges[i].at_us / MS) % 300, 0);
+}
+
 static void polls_that_come_too_late_are_merged_and_counted(void **state)
 {
     (void)state;
@@ -662,6 +677,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_point_is_polled_in_its_interval_without_drift),
         TEST(a_reading_carries_the_wall_clock_of_its_arrival),
+        TEST(with_align_polls_stand_on_multiples_of_the_wall_clock),
         TEST(polls_that_come_too_late_are_merged_and_counted),
         TEST(groups_of_one_device_share_requests_when_they_meet),
         TEST(the_deadline_of_a_request_is_its_wire_time_and_the_timeout),
