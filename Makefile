@@ -113,7 +113,7 @@ contract: $(contract) $(plugins)
 # They mostly wait, so more run at a time than there are processors; PYTEST_JOBS=0 runs them one by one.
 PYTEST_JOBS ?= 4
 e2e: all
-	@$(PYTHON) -m pytest -q -n $(PYTEST_JOBS) $(PYTEST_FLAGS) tests/e2e
+	@$(PYTHON) -m pytest -q -n $(PYTEST_JOBS) --dist loadgroup $(PYTEST_FLAGS) tests/e2e
 
 # Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan.
 FUZZ_SECONDS ?= 20

@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT, Broker, Process, Subscriber, make_config, tcp_bus
 from modbus_slave import TcpSlave
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]  # built once, for all of them
 
 CONFIG = "etc/field2mqtt/config.yaml"
 

@@ -168,9 +168,8 @@ static uint8_t pick_unit(const struct master *master, uint8_t last)
     }
 }
 
-static void poll_all(struct trial *trial, struct master *master, size_t n_polls)
+static void poll_all(struct trial *trial, struct master *master, size_t n_polls, uint64_t random)
 {
-    uint64_t random = trial->random * 2 + 1;
     uint8_t unit = 0;
     enum gw_err err = GW_OK;
 
@@ -226,6 +225,7 @@ static void run_trial(enum fake_transport transport, int driver_transport, size_
 
     print_message("seed %llu\n", (unsigned long long)trial.random);
     atomic_store(&trial.percent, FAULT_PERCENT);
+    uint64_t random = trial.random * 2 + 1; /* drawn from in this thread; the slave has its own */
     struct fake_modbus *fake = fake_modbus_start(transport, &script);
     struct master master = {
         .wire = calloc(1, modbus_wire_size()),
@@ -241,7 +241,7 @@ static void run_trial(enum fake_transport transport, int driver_transport, size_
     };
 
     open_wire(&master);
-    poll_all(&trial, &master, number_from_environment("FIELD2MQTT_POLLS", n_polls));
+    poll_all(&trial, &master, number_from_environment("FIELD2MQTT_POLLS", n_polls), random);
     struct count count = master.count;
     all_units_answer_again(&trial, &master);
     modbus_wire_close(master.wire);

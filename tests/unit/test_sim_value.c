@@ -243,6 +243,25 @@ static bool can_reach(const struct gw_point_conf *conf)
 }
 
 /* Whatever map and field: a value that the mapping calls good, within the limits. */
+/* The middle of the usual range of V, 230, to which a setting is rounded, is raw 2300. */
+static void a_float_steps_aside_of_what_means_no_value(void **state)
+{
+    static const struct gw_value invalid[] = {UINT_(2300)};
+
+    (void)state;
+    for (uint32_t seed = 0; seed < 200; seed++) {
+        struct gw_point_conf conf = make_point(single, "0.1", "V");
+        struct gw_sim_point point;
+
+        conf.map.invalid = invalid;
+        conf.map.n_invalid = ARRAY_LEN(invalid);
+        conf.access = GW_ACCESS_RW;
+        gw_sim_point_init(&point, &conf, "bus", "device", seed);
+        double value = read_at(&point, 0);
+        assert_true(value >= 225 && value <= 235);
+    }
+}
+
 static void every_value_of_any_point_is_possible(void **state)
 {
     static const char *const units[] = {NULL, "V", "A", "kWh", "%", "°C", "Hz", "furlong"};
@@ -298,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_switch_changes_now_and_then),
         cmocka_unit_test(an_enum_shows_all_names_that_fit_and_nothing_else),
         cmocka_unit_test(the_same_seed_repeats_and_neighbours_differ),
+        cmocka_unit_test(a_float_steps_aside_of_what_means_no_value),
         cmocka_unit_test(every_value_of_any_point_is_possible),
     };
 
