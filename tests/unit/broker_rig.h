@@ -92,7 +92,10 @@ RIG void broker_wait(const struct broker *broker)
 
 RIG void broker_start(struct broker *broker)
 {
-    const char *const argv[] = {"mosquitto", "-c", broker->config, NULL};
+    /* Debian puts it where the PATH of an ordinary user does not look. */
+    const char *const sbin = "/usr/sbin/mosquitto";
+    const char *const argv[] = {access(sbin, X_OK) == 0 ? sbin : "mosquitto", "-c", broker->config,
+                                NULL};
 
     broker->pid = start_process(argv, -1);
     broker_wait(broker);
