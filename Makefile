@@ -170,22 +170,25 @@ install-files: all
 	install -m 644 $(header) $(to)/include/field2mqtt
 	install -d $(to)/share/pkgconfig
 	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'plugindir=$${prefix}/lib/field2mqtt' '' 'Name: field2mqtt' \
-	    'Description: header of field2mqtt driver plug-ins' 'Version: $(version)' 'Cflags: -I$${includedir}' >$(B)/field2mqtt.pc
-	install -m 644 $(B)/field2mqtt.pc $(to)/share/pkgconfig
+	    'Description: header of field2mqtt driver plug-ins' 'Version: $(version)' 'Cflags: -I$${includedir}' >$(to)/share/pkgconfig/field2mqtt.pc
+	chmod 644 $(to)/share/pkgconfig/field2mqtt.pc
 	install -m 644 $(wildcard config/devices/*.yaml) $(to)/share/field2mqtt/devices
 	{ echo '# DELETE THIS LINE when the file says what your plant is: until then the service does not start.'; \
-	    cat config/field2mqtt.yaml; } >$(B)/config.yaml
-	install -m 644 $(B)/config.yaml $(to)/share/field2mqtt/config.yaml
+	    cat config/field2mqtt.yaml; } >$(to)/share/field2mqtt/config.yaml
+	chmod 644 $(to)/share/field2mqtt/config.yaml
 	install -d $(to)/lib/systemd/system $(to)/lib/sysusers.d $(to)/lib/tmpfiles.d $(udev_to)/rules.d
 	sed 's|/usr/bin/field2mqtt|$(PREFIX)/bin/field2mqtt|; s|/usr/share/|$(PREFIX)/share/|' systemd/field2mqtt.service \
-	    >$(B)/field2mqtt.service
-	install -m 644 $(B)/field2mqtt.service $(to)/lib/systemd/system
+	    >$(to)/lib/systemd/system/field2mqtt.service
+	chmod 644 $(to)/lib/systemd/system/field2mqtt.service
 	install -m 644 systemd/field2mqtt.sysusers $(to)/lib/sysusers.d/field2mqtt.conf
 	install -m 644 systemd/field2mqtt.tmpfiles $(to)/lib/tmpfiles.d/field2mqtt.conf
 	install -m 644 systemd/70-field2mqtt.rules $(udev_to)/rules.d
 	install -m 644 README.md $(manual)
 	install -m 644 $(wildcard docs/*.md docs/*.png) $(manual)/docs
 	install -m 644 $(wildcard config/*.yaml) $(manual)/config
+	install -d $(manual)/config/mosquitto $(manual)/config/dashboards
+	install -m 644 $(wildcard config/mosquitto/*) $(manual)/config/mosquitto
+	install -m 644 $(wildcard config/dashboards/*) $(manual)/config/dashboards
 	install -m 644 $(wildcard drivers/example/*.[ch]) $(manual)/drivers/example
 
 # The Debian packages, from a copy of the sources, since dpkg-buildpackage writes beside them.

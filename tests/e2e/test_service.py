@@ -240,6 +240,7 @@ def test_a_gateway_of_200_buses_fits_into_the_limits_of_the_unit(broker, modbus_
         subscriber.wait_for(f"gw/d{n}/p", lambda p: '"quality":"good"' in p, deadline_s=60)
     status = dict(re.findall(r"(?m)^(\w+):\s*(\d+)", open(f"/proc/{running.pid}/status").read()))
     descriptors = [int(name) for name in os.listdir(f"/proc/{running.pid}/fd")]
+    print(f"{int(status['VmHWM']) // 1024} MiB, {len(descriptors)} descriptors, {status['Threads']} threads")
     assert 200 < int(status["Threads"]) <= unit.number("TasksMax") / 2
     assert max(descriptors) < files / 2
     if SLOW == 1:  # sanitizers take more
