@@ -204,6 +204,15 @@ struct gw_sim {
     void (*ready)(void *ctx, const char *where);
 };
 
+/* What decode tells of bytes. */
+struct gw_decoded {
+    void *ctx;
+    /* bytes[at .. at + len) are a message (why is NULL), or none, and why; in the order in which they stand. */
+    void (*part)(void *ctx, size_t at, size_t len, const char *why);
+    /* What the last message says of a point. */
+    void (*result)(void *ctx, uint16_t point, const struct gw_result *result);
+};
+
 /* Where the simulated side of a bus is. */
 struct gw_sim_place {
     const char *dir;  /* serial ports become the pty link DIR/BUS */
@@ -298,6 +307,11 @@ struct gw_driver {
      * functions above. NULL: there are no bytes to show. */
     enum gw_err (*raw)(struct gw_bus *bus, const uint8_t *send, size_t n_send, int64_t deadline_us,
                        uint8_t *buf, size_t size, size_t *ret_len);
+
+    /* Reads bytes as if the device had said them, and then nothing more, for `field2mqtt try`: whoever writes a template
+     * is told what is understood, and where and why the rest is not. Pure; the bus is not opened. NULL: cannot. */
+    enum gw_err (*decode)(struct gw_device *device, const uint8_t *bytes, size_t len,
+                          const struct gw_decoded *decoded);
 
     /* Optional, NULL when the driver cannot: finds devices on an opened bus; asks a device for its name plate. */
     enum gw_err (*scan)(struct gw_bus *bus, int64_t deadline_us,

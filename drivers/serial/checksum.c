@@ -166,34 +166,49 @@ static bool is_same(enum serial_encoding encoding, const uint8_t *wanted, const 
     return true;
 }
 
+bool serial_sum_locate(const struct serial_checksum_conf *conf, const uint8_t *frame, size_t len,
+                       size_t n_end, struct serial_sum_place *ret)
+{
+    uint8_t unused[4];
+
+    ret->n = serial_sum_write((enum serial_sum)conf->sum, (enum serial_encoding)conf->encoding, 0,
+                              unused);
+    ret->from = 0;
+    if (len < n_end)
+        return false;
+    if (!conf->at.is_set) {
+        if (len < n_end + ret->n)
+            return false;
+        ret->at = len - n_end - ret->n;
+    } else if (!serial_find_position(&conf->at, frame, len, &ret->at)) {
+        return false;
+    }
+    ret->to = ret->at;
+    ret->is_ranged =
+        (!conf->from.is_set || serial_find_position(&conf->from, frame, len, &ret->from)) &&
+        (!conf->to.is_set || serial_find_position(&conf->to, frame, len, &ret->to)) &&
+        ret->from <= ret->to;
+    return ret->at < len - n_end;
+}
+
 enum serial_verdict serial_sum_check(const struct serial_checksum_conf *conf, const uint8_t *frame,
                                      size_t len, size_t n_end)
 {
-    enum serial_sum sum = (enum serial_sum)conf->sum;
     enum serial_encoding encoding = (enum serial_encoding)conf->encoding;
+    struct serial_sum_place place;
     uint8_t wanted[4];
-    size_t from = 0, to, at, n = serial_sum_write(sum, encoding, 0, wanted);
 
-    if (len < n_end)
+    if (!serial_sum_locate(conf, frame, len, n_end, &place))
         return SERIAL_SUM_ABSENT;
-    if (!conf->at.is_set) {
-        if (len < n_end + n)
-            return SERIAL_SUM_ABSENT;
-        at = len - n_end - n;
-    } else if (!serial_find_position(&conf->at, frame, len, &at)) {
-        return SERIAL_SUM_ABSENT;
-    }
-    to = at;
-    if ((conf->from.is_set && !serial_find_position(&conf->from, frame, len, &from)) ||
-        (conf->to.is_set && !serial_find_position(&conf->to, frame, len, &to)) || from > to)
+    if (!place.is_ranged)
         return SERIAL_SUM_BAD;
-    if (at >= len - n_end)
-        return SERIAL_SUM_ABSENT;
-    uint16_t value = serial_sum(sum, frame + from, to - from);
+    uint16_t value =
+        serial_sum((enum serial_sum)conf->sum, frame + place.from, place.to - place.from);
     if (encoding == SERIAL_HEX_SHORT)
-        return is_short_hex(frame + at, len - at, value) ? SERIAL_SUM_GOOD : SERIAL_SUM_BAD;
-    serial_sum_write(sum, encoding, value, wanted);
-    if (at + n > len)
+        return is_short_hex(frame + place.at, len - place.at, value) ? SERIAL_SUM_GOOD
+                                                                     : SERIAL_SUM_BAD;
+    serial_sum_write((enum serial_sum)conf->sum, encoding, value, wanted);
+    if (place.at + place.n > len)
         return SERIAL_SUM_BAD;
-    return is_same(encoding, wanted, frame + at, n) ? SERIAL_SUM_GOOD : SERIAL_SUM_BAD;
+    return is_same(encoding, wanted, frame + place.at, place.n) ? SERIAL_SUM_GOOD : SERIAL_SUM_BAD;
 }

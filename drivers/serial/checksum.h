@@ -10,6 +10,15 @@ uint16_t serial_sum(enum serial_sum sum, const uint8_t *bytes, size_t len);
 size_t serial_sum_write(enum serial_sum sum, enum serial_encoding encoding, uint16_t value,
                         uint8_t buf[4]);
 
+/* Where the checksum of a frame stands, its length in bytes, and what it covers. */
+struct serial_sum_place {
+    size_t at, n, from, to;
+    bool is_ranged; /* from and to were found */
+};
+/* False: the frame is over where it would stand, or its mark is missing. n_end as below. */
+bool serial_sum_locate(const struct serial_checksum_conf *conf, const uint8_t *frame, size_t len,
+                       size_t n_end, struct serial_sum_place *ret);
+
 enum serial_verdict { SERIAL_SUM_GOOD, SERIAL_SUM_BAD, SERIAL_SUM_ABSENT };
 
 /* Checks a frame.

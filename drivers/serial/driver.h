@@ -71,6 +71,8 @@ GW_MUST_CHECK enum gw_err serial_start_device(struct gw_device *device, int64_t 
 
 /* ---- the table ---- */
 
+enum gw_err serial_decode(struct gw_device *device, const uint8_t *bytes, size_t len,
+                          const struct gw_decoded *decoded);
 size_t serial_device_size(const struct gw_device *device);
 enum gw_err serial_prepare(struct gw_device *device);
 void serial_release(struct gw_device *device);

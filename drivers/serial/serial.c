@@ -30,6 +30,7 @@ static const struct gw_driver serial = {
     .write = serial_write,
     .listen = serial_listen,
     .raw = serial_raw,
+    .decode = serial_decode,
 };
 
 static const struct gw_driver *const drivers[] = {&serial, NULL};
