@@ -152,7 +152,7 @@ static int run(int argc, char **argv)
 
 const struct gw_verb gw_cmd_read = {
     .name = "read",
-    .usage = "read -c FILE [BUS/]DEVICE [POINT | REGISTERS]...",
+    .usage = "read [--simulated DIR[,PORT_OFFSET]] -c FILE [BUS/]DEVICE [POINT | REGISTERS]...",
     .summary = "read points once, or show all that registers may mean",
     .run = run,
 };

@@ -1,9 +1,9 @@
 /* cmd_write: `field2mqtt write`: a command from the shell, through the same checks, the same bus and the same audit as one
  * from MQTT. Prints the result as it would be published. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway/audit.h"
@@ -132,16 +132,20 @@ static size_t print_result(struct asking *asking)
 static void audit(struct asking *asking, size_t len)
 {
     const struct gw_commands_conf *conf = &asking->talk.config->commands;
+    time_t seconds = (time_t)(asking->received_wall_ms / 1000);
     struct gw_audit *file;
+    struct tm tm;
+    char time_text[32];
     int n;
 
     if (!conf->is_enabled)
         return;
     file = gw_audit_new(conf->audit_file, conf->audit_max_bytes);
+    gmtime_r(&seconds, &tm);
+    strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &tm);
     n = snprintf(asking->line, sizeof asking->line,
-                 "{\"wall_ms\":%" PRId64
-                 ",\"event\":\"shell\",\"uid\":%u,\"device\":\"%s\",\"result\":%.*s}",
-                 asking->received_wall_ms, (unsigned)getuid(), asking->talk.device->name, (int)len,
+                 "{\"time\":\"%s.%03dZ\",\"event\":\"shell\",\"uid\":%u,\"result\":%.*s}",
+                 time_text, (int)(asking->received_wall_ms % 1000), (unsigned)getuid(), (int)len,
                  asking->result);
     if (!file || n < 0 || gw_audit_add(file, asking->line, (size_t)n) != GW_OK)
         fprintf(stderr, "field2mqtt write: the audit file %s cannot be written\n",
@@ -195,7 +199,7 @@ static int run(int argc, char **argv)
 
 const struct gw_verb gw_cmd_write = {
     .name = "write",
-    .usage = "write -c FILE [BUS/]DEVICE POINT=VALUE...",
+    .usage = "write [--simulated DIR[,PORT_OFFSET]] -c FILE [BUS/]DEVICE POINT=VALUE...",
     .summary = "write points once, with the checks of commands",
     .run = run,
 };
