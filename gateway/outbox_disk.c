@@ -63,6 +63,7 @@ static bool take_last(void *ctx, uint64_t seq, const struct gw_record *record)
 }
 
 struct count {
+    struct gw_durable *self; /* NULL, or at the start: the newest of each topic is noted too */
     uint64_t n, n_bytes;
     int64_t first_wall_ms;
 };
@@ -74,6 +75,8 @@ static bool count_record(void *ctx, const struct gw_record *record)
     if (count->n++ == 0)
         count->first_wall_ms = record->acquired_wall_ms;
     count->n_bytes += gw_record_bytes(record);
+    if (count->self)
+        gw_live_note(count->self, record);
     return true;
 }
 
@@ -95,6 +98,8 @@ static void stand_behind(struct gw_durable *self, uint64_t last_seq)
             gw_durable_remove_unsaved(self, node);
     for (struct gw_node *node = self->tail.first; node; node = node->next)
         node->record.seq = self->next_seq++;
+    for (struct gw_node *node = self->live.first; node; node = node->next)
+        node->record.seq = self->next_seq++;
 }
 
 static void take_in_numbers(struct gw_durable *self, const struct gw_store_state *state,
@@ -114,6 +119,8 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
     }
     if (!self->was_open)
         stand_behind(self, next_seq - 1);
+    if (!self->was_open)
+        self->middle_last_seq = last->seq;
     self->was_open = true;
     self->is_unreachable = false;
     self->seq_mark = self->next_seq - 1;
@@ -127,6 +134,7 @@ static enum gw_store_fault take_in(struct gw_durable *self)
     struct count count = {0};
     enum gw_store_fault fault = gw_store_get_state(self->store, &state);
     const bool has_state = fault == GW_STORE_OK, was_open = self->was_open;
+    const bool is_start = self->next_seq == 0;
 
     if (!has_state && fault != GW_STORE_DAMAGED)
         return fault;
@@ -135,11 +143,15 @@ static enum gw_store_fault take_in(struct gw_durable *self)
         return fault;
     pthread_mutex_lock(&self->mutex);
     take_in_numbers(self, has_state ? &state : NULL, &last);
+    /* Before the thread runs: nobody else is in there. */
+    count.self = is_start ? self : NULL;
     const bool has_middle = !was_open || self->n_middle > 0;
     const uint64_t first_seq = self->gap_seq + 1, last_seq = gw_durable_middle_end(self);
     pthread_mutex_unlock(&self->mutex);
     if (has_middle && first_seq <= last_seq)
         fault = gw_store_scan(self->store, first_seq, last_seq, count_record, &count);
+    if (fault == GW_STORE_OK && is_start && self->conf.is_live_first)
+        gw_live_load(self);
     pthread_mutex_lock(&self->mutex);
     self->n_middle = count.n;
     self->middle_bytes = count.n_bytes;
@@ -165,6 +177,7 @@ static void unsave_list(struct gw_durable *self, struct gw_node_list *list)
 static void unsave_all(struct gw_durable *self)
 {
     pthread_mutex_lock(&self->mutex);
+    unsave_list(self, &self->live);
     unsave_list(self, &self->tail);
     unsave_list(self, &self->front);
     unsave_list(self, &self->given);

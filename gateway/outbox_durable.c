@@ -32,6 +32,8 @@ void gw_durable_free(struct gw_outbox *outbox)
     free_list(&self->given);
     free_list(&self->front);
     free_list(&self->tail);
+    free_list(&self->live);
+    gw_live_free(self);
     free(self->deletes.items);
     pthread_cond_destroy(&self->work);
     pthread_mutex_destroy(&self->mutex);

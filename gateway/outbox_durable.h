@@ -20,6 +20,7 @@
 
 #include "gateway/outbox.h"
 #include "gateway/outbox_list.h"
+#include "gateway/strmap.h"
 
 enum {
     GW_COMMIT_ROWS = 500,            /* a commit takes at most so many records, ... */
@@ -27,15 +28,6 @@ enum {
     GW_WINDOW_BYTES = 4096 * 1024,   /* beyond this, what is on disk leaves memory */
     GW_FRONT_BYTES = 512 * 1024,     /* read from the disk at a time */
     GW_RAM_BYTES = 16 * 1024 * 1024, /* held in memory at most while the disk does not take it */
-};
-
-struct gw_run {
-    uint64_t first_seq, last_seq;
-};
-
-struct gw_runs {
-    struct gw_run *items;
-    size_t n, n_room;
 };
 
 struct gw_durable {
@@ -59,11 +51,11 @@ struct gw_durable {
 
     pthread_mutex_t mutex; /* of all below */
     pthread_cond_t work;   /* for the writer */
-    struct gw_node_list given, front, tail;
+    struct gw_node_list given, front, tail, live;
     struct gw_node *lent; /* given out last; its texts are in use */
     struct gw_node *first_unsaved, *last_unsaved;
     uint64_t n_unsaved, unsaved_bytes;
-    uint64_t n_middle, middle_bytes, gap_seq;
+    uint64_t n_middle, middle_bytes, gap_seq, middle_last_seq;
     int64_t middle_wall_ms; /* about when its first was acquired */
     uint64_t n_evicted;     /* ever */
     struct gw_runs deletes;
@@ -73,6 +65,15 @@ struct gw_durable {
     int64_t last_commit_us; /* of records; its end */
     int64_t delete_since_us;
     int64_t retry_us; /* after a failure: when to try again */
+    /* With live-first. */
+    struct gw_strmap topics;
+    struct gw_live_topic *first_topic;
+    size_t n_topics;
+    uint64_t *passed; /* rows of the middle that memory holds, sorted */
+    size_t n_passed, n_passed_room;
+    uint64_t live_from_seq;
+    double tokens;
+    int64_t tokens_us, drain_due_us; /* when history may go on; 0: it need not wait */
     bool is_up, is_stopping, is_ended, is_woken, is_dry, is_degraded, has_to_trim, has_to_refill;
     bool is_unreachable; /* the file is not open: the middle cannot be read for now */
     struct gw_outbox_stats stats;
@@ -108,9 +109,20 @@ void gw_durable_evict(struct gw_durable *self);
 void gw_durable_forget_middle(struct gw_durable *self, uint64_t n, uint64_t n_bytes);
 /* The last number that can be in the middle. */
 uint64_t gw_durable_middle_end(const struct gw_durable *self);
-struct gw_node *gw_node_new(const struct gw_record *record);
-
-bool gw_runs_add(struct gw_runs *runs, uint64_t first_seq, uint64_t last_seq);
+/* Live-first; the others do nothing with fifo. */
+void gw_live_put(struct gw_durable *self, struct gw_node *node); /* both orders */
+void gw_live_begin(struct gw_durable *self);                     /* a connection is there */
+void gw_live_end(struct gw_durable *self); /* all that was given out goes back */
+void gw_live_note(struct gw_durable *self, const struct gw_record *record); /* is the newest */
+bool gw_live_keep(struct gw_durable *self, struct gw_node *node); /* of a row: owns it if true */
+bool gw_live_may_retain(struct gw_durable *self, const struct gw_record *record);
+bool gw_live_may_drain(struct gw_durable *self);
+bool gw_live_is_passed(const struct gw_durable *self, uint64_t seq);
+uint64_t gw_live_count_passed(const struct gw_durable *self, uint64_t first_seq, uint64_t last_seq);
+void gw_live_load(
+    struct gw_durable *self); /* what is newest from the disk; by the writer, at the start */
+bool gw_live_take_node(void *ctx, uint64_t seq, const struct gw_record *record);
+void gw_live_free(struct gw_durable *self);
 
 /* The first number of an outbox that begins now. */
 uint64_t gw_durable_seq_of_time(int64_t wall_ms);

@@ -66,4 +66,20 @@ static inline struct gw_node *gw_list_pop(struct gw_node_list *list)
     return node;
 }
 
+/* A copy; NULL when memory is out. Owns: the caller, free(). */
+struct gw_node *gw_node_new(const struct gw_record *record);
+
+/* Numbers to be deleted. */
+struct gw_run {
+    uint64_t first_seq, last_seq;
+};
+
+struct gw_runs {
+    struct gw_run *items;
+    size_t n, n_room;
+};
+
+/* False when memory is out. */
+bool gw_runs_add(struct gw_runs *runs, uint64_t first_seq, uint64_t last_seq);
+
 #endif

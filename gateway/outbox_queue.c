@@ -7,62 +7,11 @@
 
 enum {
     OLD_MS = 5000, /* unacknowledged for longer: as good as no connection */
-    RUNS_MIN = 16,
 };
 
 static struct gw_durable *self_of(struct gw_outbox *outbox)
 {
     return (struct gw_durable *)(void *)outbox; /* base is the first member */
-}
-
-/* ---- nodes and runs -------------------------------------------------------------------------------- */
-
-struct gw_node *gw_node_new(const struct gw_record *record)
-{
-    struct gw_node *node = malloc(sizeof *node + record->topic_len + 1 + record->payload_len +
-                                  record->correlation_len);
-    char *at;
-
-    if (!node)
-        return NULL;
-    memset(node, 0, sizeof *node);
-    node->record = *record;
-    node->record.topic = at = node->text;
-    memcpy(at, record->topic, record->topic_len);
-    at += record->topic_len;
-    *at++ = '\0';
-    node->record.payload = at;
-    if (record->payload_len > 0)
-        memcpy(at, record->payload, record->payload_len);
-    at += record->payload_len;
-    node->record.correlation = at;
-    if (record->correlation_len > 0)
-        memcpy(at, record->correlation, record->correlation_len);
-    return node;
-}
-
-/* A few streams of numbers run side by side: those given out in order, those dropped. */
-bool gw_runs_add(struct gw_runs *runs, uint64_t first_seq, uint64_t last_seq)
-{
-    for (size_t i = runs->n; i > 0 && i + 4 > runs->n; i--) {
-        struct gw_run *run = &runs->items[i - 1];
-
-        if (first_seq == run->last_seq + 1) {
-            run->last_seq = last_seq;
-            return true;
-        }
-    }
-    if (runs->n == runs->n_room) {
-        const size_t n_room = runs->n_room ? 2 * runs->n_room : RUNS_MIN;
-        struct gw_run *items = realloc(runs->items, n_room * sizeof *items);
-
-        if (!items)
-            return false; /* stays in the file, and would come twice after a restart */
-        runs->items = items;
-        runs->n_room = n_room;
-    }
-    runs->items[runs->n++] = (struct gw_run){first_seq, last_seq};
-    return true;
 }
 
 /* ---- lists ----------------------------------------------------------------------------------------- */
@@ -134,7 +83,7 @@ void gw_durable_count_drop(struct gw_durable *self, enum gw_drop reason, uint64_
 
 static uint64_t ram_bytes(const struct gw_durable *self)
 {
-    return self->given.n_bytes + self->front.n_bytes + self->tail.n_bytes;
+    return self->given.n_bytes + self->front.n_bytes + self->tail.n_bytes + self->live.n_bytes;
 }
 
 void gw_durable_forget_middle(struct gw_durable *self, uint64_t n, uint64_t n_bytes)
@@ -147,7 +96,7 @@ void gw_durable_forget_middle(struct gw_durable *self, uint64_t n, uint64_t n_by
 
 uint64_t gw_durable_middle_end(const struct gw_durable *self)
 {
-    return (self->tail.first ? self->tail.first->record.seq : self->next_seq) - 1;
+    return self->middle_last_seq;
 }
 
 void gw_durable_evict(struct gw_durable *self)
@@ -161,14 +110,16 @@ void gw_durable_evict(struct gw_durable *self)
             self->gap_seq = self->tail.first->record.seq - 1;
     }
     while (ram_bytes(self) > self->window_bytes && self->tail.first && self->tail.first->is_saved &&
-           !self->tail.first->is_busy) {
+           !self->tail.first->is_busy && self->tail.first != self->lent) {
         struct gw_node *node = gw_list_pop(&self->tail);
 
         if (self->n_middle++ == 0)
             self->middle_wall_ms = node->record.acquired_wall_ms;
         self->n_evicted++;
         self->middle_bytes += gw_record_bytes(&node->record);
-        free(node);
+        self->middle_last_seq = node->record.seq;
+        if (!gw_live_keep(self, node))
+            free(node);
     }
 }
 
@@ -183,10 +134,14 @@ static void drop_first(struct gw_durable *self, struct gw_node_list *list, enum 
 /* Drops one of the oldest in memory that is not under way. */
 static bool drop_oldest(struct gw_durable *self)
 {
-    if (!self->front.first && !self->tail.first)
-        return false;
-    drop_first(self, self->front.first ? &self->front : &self->tail, GW_DROP_FULL);
-    return true;
+    struct gw_node_list *const lists[] = {&self->front, &self->tail, &self->live};
+
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        if (lists[i]->first) {
+            drop_first(self, lists[i], GW_DROP_FULL);
+            return true;
+        }
+    return false;
 }
 
 /* The writer drops the oldest on disk, since only it can know how large they are; until then it may be a little more. */
@@ -227,6 +182,7 @@ void gw_durable_drop_expired(struct gw_durable *self)
 
     if (self->conf.max_age_us == 0)
         return;
+    drop_expired(self, &self->live, limit_ms);
     drop_expired(self, &self->front, limit_ms);
     if (self->n_middle == 0)
         drop_expired(self, &self->tail, limit_ms);
@@ -238,7 +194,9 @@ static const struct gw_node *oldest(const struct gw_durable *self)
 {
     if (self->given.first)
         return self->given.first;
-    return self->front.first ? self->front.first : self->tail.first;
+    if (self->front.first)
+        return self->front.first;
+    return self->tail.first ? self->tail.first : self->live.first;
 }
 
 bool gw_durable_must_save(const struct gw_durable *self)
@@ -302,7 +260,7 @@ static enum gw_err durable_put(struct gw_outbox *outbox, const struct gw_message
     node->record.seq = self->next_seq++;
     gw_outbox_fill_seq(node->text + node->record.topic_len + 1, message, node->record.seq);
     node->record.put_ms = gw_durable_age_ms(self);
-    gw_list_append(&self->tail, node);
+    gw_live_put(self, node);
     gw_durable_add_unsaved(self, NULL, node);
     plan_save(self, n_bytes);
     if (self->conf.durability != GW_DURABLE_ALWAYS || self->is_degraded)
@@ -337,7 +295,7 @@ static struct gw_node_list *next_list(struct gw_durable *self)
     return is_reached && self->tail.first ? &self->tail : NULL;
 }
 
-static void give(const struct gw_durable *self, const struct gw_node *node,
+static void give(struct gw_durable *self, const struct gw_node *node,
                  struct gw_message *ret_message)
 {
     const struct gw_record *record = &node->record;
@@ -348,7 +306,7 @@ static void give(const struct gw_durable *self, const struct gw_node *node,
         .payload = record->payload,
         .payload_len = record->payload_len,
         .qos = record->qos,
-        .retain = record->retain,
+        .retain = record->retain && gw_live_may_retain(self, record),
         .kind = record->kind,
         .acquired_wall_ms = record->acquired_wall_ms,
         .expires_wall_ms = record->expires_wall_ms,
@@ -362,6 +320,12 @@ static void give(const struct gw_durable *self, const struct gw_node *node,
         ret_message->left_ms = 1;
 }
 
+static bool is_ready(const struct gw_durable *self, const struct gw_node_list *list)
+{
+    return list->first && (self->conf.durability != GW_DURABLE_ALWAYS || list->first->is_saved ||
+                           self->is_degraded);
+}
+
 static enum gw_err durable_next(struct gw_outbox *outbox, struct gw_message *ret_message)
 {
     struct gw_durable *self = self_of(outbox);
@@ -371,8 +335,10 @@ static enum gw_err durable_next(struct gw_outbox *outbox, struct gw_message *ret
     gw_durable_end_loan(self);
     gw_durable_drop_expired(self);
     struct gw_node_list *list = next_list(self);
-    const bool may_go = list && (self->conf.durability != GW_DURABLE_ALWAYS ||
-                                 list->first->is_saved || self->is_degraded);
+    if (is_ready(self, &self->live))
+        list = &self->live;
+    const bool may_go =
+        list && is_ready(self, list) && (list == &self->live || gw_live_may_drain(self));
     if (may_go) {
         self->lent = gw_list_pop(list);
         gw_list_append(&self->given, self->lent);
@@ -427,6 +393,8 @@ static void durable_rewind(struct gw_outbox *outbox)
     struct gw_durable *self = self_of(outbox);
 
     pthread_mutex_lock(&self->mutex);
+    if (self->conf.is_live_first)
+        gw_live_end(self);
     while (self->given.last) {
         struct gw_node *node = self->given.last;
         const bool is_behind = self->n_middle > 0 && node->record.seq > self->gap_seq;
@@ -444,7 +412,9 @@ static void durable_link(struct gw_outbox *outbox, bool is_up)
 
     pthread_mutex_lock(&self->mutex);
     self->is_up = is_up;
-    if (!is_up)
+    if (is_up)
+        gw_live_begin(self);
+    else
         gw_durable_wake_writer(self);
     pthread_mutex_unlock(&self->mutex);
 }
@@ -458,7 +428,8 @@ static void durable_stats(struct gw_outbox *outbox, struct gw_outbox_stats *ret_
     *ret_stats = self->stats;
     ret_stats->n_memory_bytes = ram_bytes(self);
     ret_stats->n_bytes = ret_stats->n_memory_bytes + self->middle_bytes;
-    ret_stats->n_messages = self->given.n + self->front.n + self->tail.n + self->n_middle;
+    ret_stats->n_messages =
+        self->given.n + self->front.n + self->tail.n + self->live.n + self->n_middle;
     ret_stats->n_on_disk = ret_stats->n_messages - self->n_unsaved;
     ret_stats->oldest_wall_ms = first ? first->record.acquired_wall_ms : 0;
     if (self->n_middle > 0 && (!first || first->record.seq > self->gap_seq))

@@ -50,7 +50,9 @@ static enum gw_store_fault cut_middle(struct gw_durable *self, int64_t limit_put
     const enum gw_store_fault fault =
         gw_store_scan(self->store, first_seq, last_seq, cut_record, &cut);
     pthread_mutex_lock(&self->mutex);
+    const uint64_t n_passed = gw_live_count_passed(self, cut.first_seq, cut.last_seq);
     if (cut.n > 0 && gw_runs_add(&self->deletes, cut.first_seq, cut.last_seq)) {
+        cut.n -= n_passed < cut.n ? n_passed : cut.n;
         self->gap_seq = cut.last_seq;
         self->middle_wall_ms = cut.next_wall_ms;
         gw_durable_forget_middle(self, cut.n, cut.n_bytes);
@@ -66,7 +68,7 @@ static enum gw_store_fault cut_middle(struct gw_durable *self, int64_t limit_put
 static uint64_t excess_bytes(const struct gw_durable *self)
 {
     const uint64_t n_bytes = self->given.n_bytes + self->front.n_bytes + self->tail.n_bytes +
-                             self->middle_bytes + self->max_bytes / TRIM_PART;
+                             self->live.n_bytes + self->middle_bytes + self->max_bytes / TRIM_PART;
 
     return n_bytes > self->max_bytes ? n_bytes - self->max_bytes : 0;
 }
@@ -311,30 +313,21 @@ static void tell_damage(struct gw_durable *self, const struct refill *refill)
            (unsigned long long)refill->last_seq);
 }
 
-/* Those given out before an older file came to light stand in it too. */
-static bool is_given(const struct gw_durable *self, uint64_t seq)
-{
-    const struct gw_node *node = self->given.last;
-
-    if (!node || node->record.seq < seq)
-        return false;
-    while (node && node->record.seq != seq)
-        node = node->prev;
-    return node != NULL;
-}
-
 static void enter_refill(struct gw_durable *self, struct refill *refill, bool is_end)
 {
     const uint64_t n = refill->nodes.n + refill->n_damaged;
 
-    gw_durable_forget_middle(self, n, refill->nodes.n_bytes);
+    gw_durable_forget_middle(self, refill->n_damaged, 0);
+    for (struct gw_node *node; (node = gw_list_pop(&refill->nodes));) {
+        if (gw_live_is_passed(self, node->record.seq)) {
+            free(node);
+            continue;
+        }
+        gw_durable_forget_middle(self, 1, gw_record_bytes(&node->record));
+        gw_list_append(&self->front, node);
+    }
     if (is_end)
         gw_durable_forget_middle(self, self->n_middle, self->middle_bytes);
-    for (struct gw_node *node; (node = gw_list_pop(&refill->nodes));)
-        if (is_given(self, node->record.seq))
-            free(node);
-        else
-            gw_list_append(&self->front, node);
     if (n > 0)
         self->gap_seq = refill->last_seq;
     if (refill->n_damaged > 0)
@@ -373,6 +366,20 @@ static enum gw_store_fault refill(struct gw_durable *self)
 
 /* ---- the step -------------------------------------------------------------------------------------- */
 
+/* History that waits for its turn: wakes the consumer when that is there. */
+static int64_t pace(struct gw_durable *self, int64_t due_us)
+{
+    pthread_mutex_lock(&self->mutex);
+    if (self->drain_due_us > 0 && gw_now_us(self->clock) >= self->drain_due_us) {
+        self->drain_due_us = 0;
+        gw_durable_wake_consumer(self);
+    }
+    if (self->drain_due_us > 0 && self->drain_due_us < due_us)
+        due_us = self->drain_due_us;
+    pthread_mutex_unlock(&self->mutex);
+    return due_us;
+}
+
 int64_t gw_durable_step(struct gw_durable *self)
 {
     int64_t due_us = INT64_MAX;
@@ -397,7 +404,7 @@ int64_t gw_durable_step(struct gw_durable *self)
         gw_durable_fail(self, fault, gw_store_why(self->store));
         due_us = self->retry_us;
     }
-    return due_us;
+    return pace(self, due_us);
 }
 
 /* Tries once more what failed before: it is the last occasion. */

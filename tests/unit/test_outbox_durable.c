@@ -361,6 +361,186 @@ static void a_rewind_in_the_midst_of_history_gives_the_same_again(void **state)
     rig_nothing(rig);
 }
 
+/* ---- live first ------------------------------------------------------------------------------------ */
+
+static void put_reading(struct rig *rig, int topic, int value)
+{
+    char name[16], text[16];
+
+    snprintf(name, sizeof name, "t%d", topic);
+    snprintf(text, sizeof text, "r%d", value); /* retained */
+    assert_int_equal(rig_put_on(rig, name, text), GW_OK);
+}
+
+static bool take_reading(struct rig *rig, int *ret_topic, int *ret_value, bool *ret_retain)
+{
+    struct gw_message message;
+    char text[16];
+
+    if (rig->outbox->ops->next(rig->outbox, &message) != GW_OK)
+        return false;
+    snprintf(text, sizeof text, "%.*s", (int)message.payload_len, (const char *)message.payload);
+    *ret_topic = atoi(message.topic + 1);
+    *ret_value = atoi(text + 1);
+    *ret_retain = message.retain;
+    rig_ack(rig, message.seq);
+    return true;
+}
+
+enum { TOPICS = 5 };
+
+/* Of an outage that spans n rounds of readings. Returns how many came; checks that each came once, history in order and
+ * without retain, and that the broker would end with the newest retained. */
+static void check_live_first(struct rig *rig, int n)
+{
+    int topic, value, history[TOPICS], retained[TOPICS], n_history = 0;
+    bool retain;
+
+    for (int i = 0; i < TOPICS; i++)
+        history[i] = retained[i] = -1;
+    for (int i = 0; i < TOPICS; i++) { /* the newest of each topic come first */
+        assert_true(take_reading(rig, &topic, &value, &retain));
+        assert_int_equal(value, n - 1);
+        assert_int_equal(retained[topic], -1);
+        assert_true(retain);
+        retained[topic] = value;
+    }
+    put_reading(rig, 2, n); /* a live one goes before all history */
+    rig_pass_ms(rig, 1200);
+    assert_true(take_reading(rig, &topic, &value, &retain));
+    assert_int_equal(topic, 2);
+    assert_int_equal(value, n);
+    assert_true(retain);
+    for (int guard = 0; guard < 100000 && n_history < TOPICS * (n - 1); guard++) {
+        while (take_reading(rig, &topic, &value, &retain)) {
+            assert_int_equal(value, ++history[topic]);
+            assert_false(retain);
+            n_history++;
+        }
+        rig_pass_ms(rig, 20);
+    }
+    assert_int_equal(n_history, TOPICS * (n - 1));
+    rig_nothing(rig);
+    rig_pass_ms(rig, 2000);
+    assert_int_equal(rig_stats(rig).n_messages, 0);
+    assert_int_equal(rig_stats(rig).n_dropped, 0);
+}
+
+static void outage(struct rig *rig, int n)
+{
+    for (int i = 0; i < n; i++) {
+        for (int topic = 0; topic < TOPICS; topic++)
+            put_reading(rig, topic, i);
+        if (i % 90 == 0)
+            rig_pass_ms(rig, 200);
+    }
+    rig_pass_ms(rig, 2000);
+}
+
+static void live_first_gives_the_newest_of_each_topic_then_live_ones_then_history(void **state)
+{
+    struct rig *rig = *state;
+
+    for (enum gw_durability durability = GW_DURABLE_OUTAGE; durability <= GW_DURABLE_ALWAYS;
+         durability++) {
+        rig->conf.is_live_first = true;
+        rig->conf.durability = durability;
+        rig_start(rig);
+        outage(rig, 100);
+        rig_link(rig, true);
+        check_live_first(rig, 100);
+        rig_stop(rig);
+    }
+}
+
+static void live_first_holds_over_history_on_disk_and_a_restart(void **state)
+{
+    struct rig *rig = *state;
+    const int n = 15000; /* several times the window in memory */
+
+    rig->conf.is_live_first = true;
+    rig_start(rig);
+    outage(rig, n);
+    assert_true(rig_stats(rig).n_memory_bytes < rig_stats(rig).n_bytes);
+    rig_link(rig, true);
+    check_live_first(rig, n);
+
+    rig_link(rig, false);
+    outage(rig, n);
+    rig_kill(rig);
+    rig_start(rig);
+    rig_link(rig, true);
+    check_live_first(rig, n);
+}
+
+static void live_first_survives_a_link_that_comes_and_goes_without_loss(void **state)
+{
+    struct rig *rig = *state;
+    struct test_random random = test_random_start();
+    enum { ROUNDS = 60 };
+    static bool seen[TOPICS][ROUNDS * 400];
+    int n = 0, n_seen = 0, newest[TOPICS] = {0}, retained[TOPICS] = {0};
+
+    memset(seen, 0, sizeof seen);
+    rig->conf.is_live_first = true;
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig->conf.max_bytes = 8 << 20; /* a window of 2 MiB */
+    rig->conf.drain_rate = (struct gw_rate){1e6, 1e6};
+    rig_start(rig);
+    for (int round = 0; round < ROUNDS || n_seen < n * TOPICS; round++) {
+        struct gw_message message;
+
+        assert_true(round < 10000);
+        for (uint64_t k = round < ROUNDS ? test_random_below(&random, 400) : 0; k > 0; k--, n++)
+            for (int topic = 0; topic < TOPICS; topic++)
+                put_reading(rig, topic, newest[topic] = n);
+        rig_pass_ms(rig, (int64_t)test_random_below(&random, 2500));
+        rig_link(rig, true);
+        rig_pass_ms(rig, 20);
+        uint64_t left = test_random_below(&random, 2500);
+        while (left-- > 0 && rig->outbox->ops->next(rig->outbox, &message) == GW_OK) {
+            char text[16];
+            snprintf(text, sizeof text, "%.*s", (int)message.payload_len,
+                     (const char *)message.payload);
+            const int topic = atoi(message.topic + 1), value = atoi(text + 1);
+
+            if (message.retain)
+                retained[topic] = value;
+            if (test_random_below(&random, 10) == 0)
+                continue; /* acknowledged too late */
+            n_seen += !seen[topic][value];
+            assert_false(seen[topic][value]);
+            seen[topic][value] = true;
+            rig_ack(rig, message.seq);
+        }
+        rig_link(rig, false);
+    }
+    assert_int_equal(rig_stats(rig).n_messages, 0);
+    assert_int_equal(rig_stats(rig).n_dropped, 0);
+    for (int topic = 0; topic < TOPICS; topic++)
+        assert_int_equal(retained[topic], newest[topic]);
+}
+
+static void history_is_paced_by_the_drain_rate(void **state)
+{
+    struct rig *rig = *state;
+    int topic, value, n = 0;
+    bool retain;
+
+    rig->conf.is_live_first = true;
+    rig->conf.drain_rate = (struct gw_rate){100, 100};
+    rig_start(rig);
+    outage(rig, 400);
+    rig_link(rig, true);
+    for (int i = 0; i < 500; i++) { /* 5 seconds */
+        while (take_reading(rig, &topic, &value, &retain))
+            n++;
+        rig_pass_ms(rig, 10);
+    }
+
+    assert_in_range(n, TOPICS + 490, TOPICS + 510);
+}
+
 /* ---- bounds ---------------------------------------------------------------------------------------- */
 
 static void when_full_the_oldest_go_also_those_on_disk_and_are_counted(void **state)
@@ -640,6 +820,10 @@ int main(void)
         TEST(the_number_is_written_into_the_payload_where_it_is_wanted),
         TEST(a_long_outage_keeps_order_and_memory_stays_within_its_window),
         TEST(a_rewind_in_the_midst_of_history_gives_the_same_again),
+        TEST(live_first_gives_the_newest_of_each_topic_then_live_ones_then_history),
+        TEST(live_first_holds_over_history_on_disk_and_a_restart),
+        TEST(live_first_survives_a_link_that_comes_and_goes_without_loss),
+        TEST(history_is_paced_by_the_drain_rate),
         TEST(when_full_the_oldest_go_also_those_on_disk_and_are_counted),
         TEST(with_drop_newest_what_is_there_stays),
         TEST(a_message_larger_than_the_whole_is_refused_and_counted),

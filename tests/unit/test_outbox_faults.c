@@ -161,7 +161,10 @@ static void a_disk_that_is_gone_holds_back_only_what_is_on_it(void **state)
     struct gw_message message;
     int n_given = 0, last = -1;
     while (rig->outbox->ops->next(rig->outbox, &message) == GW_OK) {
-        last = atoi(message.payload);
+        char text[16];
+        snprintf(text, sizeof text, "%.*s", (int)message.payload_len,
+                 (const char *)message.payload);
+        last = atoi(text);
         rig_ack(rig, message.seq);
         n_given++;
     }
@@ -368,7 +371,10 @@ static int check_survivors(struct rig *rig)
     for (int guard = 0; guard < 20; guard++) {
         while (rig->outbox->ops->next(rig->outbox, &message) == GW_OK) {
             char expected[64];
-            const int number = atoi(message.payload);
+            char text[64];
+            snprintf(text, sizeof text, "%.*s", (int)message.payload_len,
+                     (const char *)message.payload);
+            const int number = atoi(text);
 
             snprintf(expected, sizeof expected, "%d %0*d", number, number % 40, 7);
             assert_string_equal(message.topic, "plant/tank/level");

@@ -1,0 +1,54 @@
+#include "gateway/outbox_list.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUNS_MIN = 16 };
+
+struct gw_node *gw_node_new(const struct gw_record *record)
+{
+    struct gw_node *node = malloc(sizeof *node + record->topic_len + 1 + record->payload_len +
+                                  record->correlation_len);
+    char *at;
+
+    if (!node)
+        return NULL;
+    memset(node, 0, sizeof *node);
+    node->record = *record;
+    node->record.topic = at = node->text;
+    memcpy(at, record->topic, record->topic_len);
+    at += record->topic_len;
+    *at++ = '\0';
+    node->record.payload = at;
+    if (record->payload_len > 0)
+        memcpy(at, record->payload, record->payload_len);
+    at += record->payload_len;
+    node->record.correlation = at;
+    if (record->correlation_len > 0)
+        memcpy(at, record->correlation, record->correlation_len);
+    return node;
+}
+
+/* A few streams of numbers run side by side: those given out in order, those dropped. */
+bool gw_runs_add(struct gw_runs *runs, uint64_t first_seq, uint64_t last_seq)
+{
+    for (size_t i = runs->n; i > 0 && i + 4 > runs->n; i--) {
+        struct gw_run *run = &runs->items[i - 1];
+
+        if (first_seq == run->last_seq + 1) {
+            run->last_seq = last_seq;
+            return true;
+        }
+    }
+    if (runs->n == runs->n_room) {
+        const size_t n_room = runs->n_room ? 2 * runs->n_room : RUNS_MIN;
+        struct gw_run *items = realloc(runs->items, n_room * sizeof *items);
+
+        if (!items)
+            return false; /* stays in the file, and would come twice after a restart */
+        runs->items = items;
+        runs->n_room = n_room;
+    }
+    runs->items[runs->n++] = (struct gw_run){first_seq, last_seq};
+    return true;
+}
