@@ -27,6 +27,22 @@ static int64_t after_ms(int64_t ms)
 
 /* ---- a wrong file ---------------------------------------------------------------------------------- */
 
+/* Takes the line breaks with their indentation out; within texts there are none. */
+static void to_one_line(char *json)
+{
+    char *to = json;
+
+    for (const char *from = json; *from; from++) {
+        if (*from != '\n') {
+            *to++ = *from;
+            continue;
+        }
+        while (from[1] == ' ')
+            from++;
+    }
+    *to = '\0';
+}
+
 /* What became of a reload, for the log, the status page and the topic beside the gateway's state. */
 static void publish_outcome(struct gw_site *site, bool is_refused, const char *text,
                             struct gw_json *mistakes)
@@ -45,8 +61,10 @@ static void publish_outcome(struct gw_site *site, bool is_refused, const char *t
     if (out) {
         const bool is_good = gw_json_print(object, out) == GW_OK;
 
-        if (fclose(out) == 0 && is_good)
+        if (fclose(out) == 0 && is_good) {
+            to_one_line(json);
             gw_state_topics_reloaded(site->state_topics, site->mqtt.state_topic, json);
+        }
     }
     free(json);
     gw_json_free(object);

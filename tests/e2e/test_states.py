@@ -102,6 +102,7 @@ def test_a_refused_reload_is_told_with_its_mistakes(tmp_path, broker, slave, gat
     running.signal(signal.SIGHUP)
     refused = subscriber.wait_for_json(f"{BASE}/reload", lambda r: r["state"] == "refused")
     assert len(refused["mistakes"]) == 2
+    assert "\n" not in subscriber.of(f"{BASE}/reload")[-1].payload
     assert "field2mqtt.yaml:" in refused["mistakes"][0] and "300" in refused["mistakes"][0]
 
 
