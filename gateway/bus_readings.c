@@ -94,6 +94,7 @@ static bool take(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t ind
     bool is_repeat = once && reading->quality == GW_BAD && was_told(point, kept, reading->reason);
 
     point->cycle = dev->cycle;
+    point->is_unread = false;
     keep(point, kept, reading);
     gw_view_reading(loop->view, (size_t)(dev - loop->devices), index, kept);
     if (kept->quality == GW_GOOD)

@@ -24,6 +24,7 @@ struct gw_bus_point {
         text; /* GW_BUS_TEXT_MAX bytes that its reading points into; NULL for a point without text */
     uint32_t cycle; /* of the device, in which it was settled last */
     int32_t exp10;  /* of the last good result */
+    bool is_unread; /* written, or perhaps, since it was last read */
     uint8_t group;
     bool is_heard;     /* listen delivers it; never polled */
     int64_t heard_us;  /* last; of a link that was down: when it was opened. 0: not yet */

@@ -78,7 +78,8 @@ static bool check_change(struct gw_bus_loop *loop, struct gw_bus_job *job, size_
 
     if (!(conf->write->max_change > 0))
         return true;
-    if (now->quality != GW_GOOD) {
+    /* Else a row of commands that are not read back would change it by any amount. */
+    if (now->quality != GW_GOOD || dev->points[job->order.values.items[i].point].is_unread) {
         gw_bus_answer(loop, job, GW_COMMAND_PRESENT_UNKNOWN, now->reason,
                       "%s may change by %.15g at most, and its present value is not known",
                       conf->name, conf->write->max_change);
@@ -234,6 +235,8 @@ static enum gw_err run_write(struct gw_bus_loop *loop, struct gw_bus_job *job,
     int64_t now_us = gw_bus_count(loop, dev, err, asked_us, &outcome);
     const char *reason = outcome.reason ? outcome.reason : gw_err_str(err);
 
+    for (size_t k = 0; k < job->order.values.n; k++)
+        dev->points[job->order.values.items[k].point].is_unread = true;
     job->has_sent =
         job->has_sent || !(err == GW_E_RANGE || (err == GW_E_BUSY && !outcome.exception));
     switch (err) {

@@ -497,6 +497,27 @@ static void too_large_a_change_is_refused_and_one_from_nowhere_too(void **state)
     assert_answer(ticket, "ok");
 }
 
+static void changes_that_are_not_read_back_do_not_add_up(void **state)
+{
+    (void)state;
+    add_device(1, 10 * S);
+    write_confs[0][0].max_change = 10;
+    write_confs[0][0].verify = false;
+    start();
+    world_run(100 * MS);
+    uint64_t ticket = command(0, 0, 10);
+    world_run(100 * MS);
+    assert_answer(ticket, "ok");
+    ticket = command(0, 0, 10); /* it may be 10 by now, or still 0: nobody has looked */
+    world_run(100 * MS);
+    assert_answer(ticket, "present_value_unknown");
+    world_run(10 * S);
+    ticket = command(0, 0, 20);
+    world_run(100 * MS);
+    assert_answer(ticket, "ok");
+    assert_int_equal(n_wrote, 2);
+}
+
 static void the_newest_command_for_a_point_wins(void **state)
 {
     (void)state;
@@ -636,6 +657,7 @@ int main(void)
         CASE(a_command_to_a_dead_link_or_device_is_refused_at_once),
         CASE(a_command_that_waited_too_long_is_not_written),
         CASE(too_large_a_change_is_refused_and_one_from_nowhere_too),
+        CASE(changes_that_are_not_read_back_do_not_add_up),
         CASE(the_newest_command_for_a_point_wins),
         CASE(a_command_that_has_begun_is_not_overtaken_and_the_next_waits_for_it),
         CASE(a_stop_answers_all_that_is_left),
