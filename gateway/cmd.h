@@ -19,7 +19,7 @@ struct gw_verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 
-extern const struct gw_verb gw_cmd_run, gw_cmd_check, gw_cmd_schema, gw_cmd_drivers,
+extern const struct gw_verb gw_cmd_run, gw_cmd_outbox, gw_cmd_check, gw_cmd_schema, gw_cmd_drivers,
     gw_cmd_simulate, gw_cmd_monitor, gw_cmd_capture, gw_cmd_try, gw_cmd_read, gw_cmd_write;
 
 /* Prints "field2mqtt VERB: sentence" and the usage line to stderr; returns GW_EXIT_USAGE. */

@@ -6,7 +6,14 @@
 
 #include "gateway/strmap.h"
 
-enum { KEY_MAX = 160, TOPIC_MAX = 1400, STATUS_MAX = 400, QOS = 1 };
+enum {
+    KEY_MAX = 160,
+    TOPIC_MAX = 1400,
+    STATUS_MAX = 400,
+    QOS = 1,
+    OUTBOX_MAX = 700,
+    OUTBOX_EVERY_US = 10000000
+};
 
 /* What was said last of a bus ("line") or device ("line/meter"). */
 struct entry {
@@ -24,6 +31,8 @@ struct gw_state_topics {
     char base[TOPIC_MAX];
     uint64_t n_connects;
     bool has_connects;
+    struct gw_outbox_stats outbox_before; /* said last */
+    int64_t outbox_us;                    /* when; 0: never */
 };
 
 struct gw_state_topics *gw_state_topics_new(struct gw_board *board, struct gw_outbox *outbox)
@@ -209,6 +218,50 @@ void gw_state_topics_look(struct gw_state_topics *topics, const char *state_topi
     for (size_t i = 0; is_wanted && i < topics->board->n_buses; i++)
         say_bus(topics, topics->board->buses[i].view);
     clear_gone(topics);
+}
+
+static double rate(uint64_t now, uint64_t before, int64_t passed_us)
+{
+    return passed_us > 0 && now >= before ? (double)(now - before) * 1e6 / (double)passed_us : 0;
+}
+
+static void print_outbox(const struct gw_state_topics *topics, const struct gw_outbox_stats *now,
+                         int64_t passed_us, char *text, size_t size)
+{
+    const struct gw_outbox_stats *before = &topics->outbox_before;
+    const uint64_t *by = now->n_dropped_by;
+
+    snprintf(text, size,
+             "{\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"on_disk\":%" PRIu64
+             ",\"oldest\":%" PRId64 ",\"disk\":\"%s\",\"dropped\":{\"full\":%" PRIu64
+             ",\"expired\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"too_large\":%" PRIu64
+             ",\"refused\":%" PRIu64 ",\"memory\":%" PRIu64
+             "},\"put_rate\":%.1f,\"drain_rate\":%.1f,\"commit_rate\":%.2f,\"write_rate\":%.1f}",
+             now->n_messages, now->n_bytes, now->n_on_disk, now->oldest_wall_ms,
+             now->is_degraded ? "failed" : "ok", by[GW_DROP_FULL], by[GW_DROP_EXPIRED],
+             by[GW_DROP_DAMAGED], by[GW_DROP_TOO_LARGE], by[GW_DROP_REFUSED], by[GW_DROP_NO_MEMORY],
+             rate(now->n_put, before->n_put, passed_us),
+             rate(now->n_acked, before->n_acked, passed_us),
+             rate(now->n_commits, before->n_commits, passed_us),
+             rate(now->n_rows_written, before->n_rows_written, passed_us));
+}
+
+void gw_state_topics_outbox(struct gw_state_topics *topics, const struct gw_outbox_stats *stats)
+{
+    char text[OUTBOX_MAX];
+
+    if (!topics || !topics->has_connects || !topics->base[0])
+        return;
+    const int64_t now_us = gw_now_us(topics->board->clock);
+    const int64_t passed_us = now_us - topics->outbox_us;
+    const bool is_new = stats->is_degraded != topics->outbox_before.is_degraded;
+    if (topics->outbox_us > 0 && passed_us < OUTBOX_EVERY_US && !is_new)
+        return;
+    print_outbox(topics, stats, topics->outbox_us > 0 ? passed_us : 0, text, sizeof text);
+    if (!put(topics, "", "outbox", text))
+        return;
+    topics->outbox_before = *stats;
+    topics->outbox_us = now_us;
 }
 
 void gw_state_topics_reloaded(struct gw_state_topics *topics, const char *state_topic,

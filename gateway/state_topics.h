@@ -15,6 +15,8 @@ void gw_state_topics_free(struct gw_state_topics *topics);
  * beside it: what ends in "/state" without that, then "/BUS/state", "/BUS/DEVICE/state" and the same with "status".
  * What is gone, or all when is_wanted is false, is cleared. */
 void gw_state_topics_look(struct gw_state_topics *topics, const char *state_topic, bool is_wanted);
+/* How the outbox does, as JSON on "/outbox" every 10 s, and at once when it can or cannot use its disk. Once a second. */
+void gw_state_topics_outbox(struct gw_state_topics *topics, const struct gw_outbox_stats *stats);
 /* The configuration was loaded again, or refused with these sentences: the topic ".../reload". */
 void gw_state_topics_reloaded(struct gw_state_topics *topics, const char *state_topic,
                               const char *json);

@@ -208,6 +208,7 @@ static void look_at_broker(struct supervisor *s)
     site->outbox->ops->stats(site->outbox, &outbox);
     gw_board_tick(&site->board, &stats, &outbox, s->watchdog.n_late == 0);
     gw_state_topics_look(site->state_topics, site->mqtt.state_topic, site->mqtt.device_states);
+    gw_state_topics_outbox(site->state_topics, &outbox);
 }
 
 /* Gives the signal that ends it; 0: the publisher is lost. */

@@ -1,10 +1,11 @@
 """What waits for the broker: kept over outages and restarts, numbered, shown."""
 import json
 import signal
+import subprocess
 
 import pytest
 
-from conftest import Subscriber, make_config, tcp_bus
+from conftest import PROGRAM, Subscriber, make_config, tcp_bus
 
 
 def device(n_points=1, **keys):
@@ -102,3 +103,52 @@ def test_without_a_folder_it_works_in_memory_and_says_so_once(tmp_path, broker, 
     running.wait_for_log(r"buffer: .*outbox\.db cannot be used: No such file or directory; messages are kept in memory only")
     assert running.log.count("buffer: ") == 1, running.log
     assert not (tmp_path / "no").exists()
+
+
+def outbox(path, *words):
+    return subprocess.run([PROGRAM, "outbox", str(path), *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_file_tells_what_waits_while_the_gateway_is_stopped(tmp_path, broker, modbus_tcp_slave, gateway):
+    config = config_of(broker, modbus_tcp_slave, tmp_path)
+    path = tmp_path / "outbox.db"
+    broker.stop()
+    running = gateway(config)
+    modbus_tcp_slave.wait_for_requests(10)
+    busy = outbox(path)
+    assert busy.returncode == 1
+    assert busy.stderr == f"field2mqtt outbox: a gateway is running on {path}; stop it first\n"
+    running.stop()
+    before = path.read_bytes()
+
+    lines = [json.loads(line) for line in outbox(path, "export").stdout.splitlines()]
+    assert len(lines) >= 5
+    assert [line["seq"] for line in lines] == list(range(lines[0]["seq"], lines[0]["seq"] + len(lines)))
+    for line in lines:
+        payload = json.loads(line["payload"])
+        assert (line["topic"], line["qos"], line["retain"]) == ("gw/u1/p0", 1, False)
+        assert (payload["seq"], payload["ts"]) == (line["seq"], line["acquired"])
+    assert len(outbox(path, "list").stdout.splitlines()) == len(lines)
+    assert f"messages  {len(lines)}\n" in outbox(path).stdout
+    assert path.read_bytes() == before
+
+    missing = outbox(tmp_path / "none.db")
+    assert missing.returncode == 1 and "No such file or directory" in missing.stderr
+    assert not (tmp_path / "none.db").exists()
+    assert outbox(path, "delete").returncode == 64
+
+
+def test_the_state_topic_tells_how_the_outbox_does_and_that_the_disk_fails(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
+    config = config_of(broker, modbus_tcp_slave, tmp_path)
+    folder = tmp_path / "later"
+    config["buffer"]["path"] = str(folder / "outbox.db")
+    gateway(config)
+
+    failed = subscriber.wait_for_json("field2mqtt/gw/outbox")
+    assert failed["disk"] == "failed"
+    folder.mkdir()
+    good = subscriber.wait_for_json("field2mqtt/gw/outbox", lambda state: state["disk"] == "ok", deadline_s=60)
+
+    assert set(good["dropped"]) == {"full", "expired", "damaged", "too_large", "refused", "memory"}
+    assert not any(good["dropped"].values())
+    assert good["put_rate"] > 0 and good["drain_rate"] > 0 and good["messages"] >= 0

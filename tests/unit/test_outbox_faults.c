@@ -458,7 +458,8 @@ static void a_thousand_flipped_bits_and_cuts_never_stop_a_start_nor_give_a_wrong
         rig_stop(rig);
     }
     print_message("%.1f %% of the records survived\n", 100.0 * (double)n_survivors / 1000 / N_KEPT);
-    assert_true(n_survivors > 1000 * N_KEPT / 2);
+    /* A log is good up to its first damaged frame: about half of it, on the average. */
+    assert_true(n_survivors > 1000 * N_KEPT / 4);
 }
 
 /* A flipped bit in a payload is seen by nobody but our checksum. */
