@@ -175,6 +175,7 @@ struct serial_step_conf {
         baud; /* set before sending: "300", or "iec:${group}" (IEC 62056-21 character); NULL: as it is */
     const char *baud_after; /* set when all is sent */
     int parity;             /* set before sending, 0: as it is */
+    const char *sample;     /* what a simulated instrument answers; NULL: nothing */
 };
 
 struct serial_poll_conf {
@@ -189,6 +190,7 @@ struct serial_poll_conf {
     const char *baud_after; /* set when all is sent, until the next step says otherwise */
     struct gw_items steps;  /* struct serial_step_conf: before send */
     int64_t reply_bytes;    /* about how long the reply is, for the prediction of the load; 0: 32 */
+    const char *sample;     /* what a simulated instrument answers; NULL: nothing */
 };
 
 /* ---- device ---------------------------------------------------------------------------------------- */
@@ -208,7 +210,8 @@ struct serial_device_conf {
     struct gw_items
         polls; /* key poll: struct serial_poll_conf; none: the instrument talks unasked */
     struct gw_items on_open, on_close; /* struct serial_step_conf */
-    int64_t turnaround_us; /* what it takes to begin an answer, for the prediction of the load */
+    int64_t turnaround_us;  /* what it takes to begin an answer, for the prediction of the load */
+    struct gw_list samples; /* what a simulated instrument says unasked, one a second */
 };
 
 /* ---- point ----------------------------------------------------------------------------------------- */

@@ -93,5 +93,8 @@ enum gw_err serial_listen(struct gw_bus *bus, int64_t deadline_us,
                           void (*heard)(void *ctx, struct gw_device *device, uint16_t point,
                                         const struct gw_result *result, int64_t acquired_us),
                           void *ctx);
+enum gw_err serial_redirect(void *bus_conf, const char *bus_name, const struct gw_sim_place *place,
+                            char *buf, size_t size);
+enum gw_err serial_simulate(const struct gw_sim *sim, struct gw_driver_diag *diag);
 
 #endif

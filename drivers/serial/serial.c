@@ -29,6 +29,8 @@ static const struct gw_driver serial = {
     .execute = serial_execute,
     .write = serial_write,
     .listen = serial_listen,
+    .redirect = serial_redirect,
+    .simulate = serial_simulate,
     .raw = serial_raw,
     .decode = serial_decode,
 };

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROGRAM, SLOW, Process, make_config
-from serial_instruments import (Iec62056Meter, Instrument, LineInstrument, MtSics, Talker, dsmr, nmea, pms5003, toledo)
+from conftest import PROGRAM, ROOT, SLOW, Gateway, Process, make_config, write_config
+from serial_instruments import Iec62056Meter, LineInstrument, MtSics, Talker, dsmr, nmea, pms5003, toledo
 
 
 def value_is(value):
@@ -464,6 +464,35 @@ def test_a_balance_is_tared_by_a_command(broker, gateway, subscriber, tmp_path, 
     subscriber.client.publish("gw/scale/tare/set", "1", qos=1)
     result = subscriber.wait_for_json("gw/scale/tare/result", since=mark)
     assert result["ok"] is False, result
+
+
+# ---- simulation: the templates against their own samples -------------------------------------------------------------
+
+
+class Simulator(Process):
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        assert self.wait() == 0, self.log
+
+
+@pytest.mark.parametrize("template, baud, expected", [
+    ("mettler-mt-sics", 9600, {"weight": 100.0, "unit": "g", "stable": True, "serial_number": "1126493049"}),
+    ("toledo-continuous", 9600, {"weight": 123.4, "net": False}),
+    ("nmea-wind", 4800, {"angle": 214.8}),
+    ("dsmr-p1", 115200, {"energy_import_1": 4.426, "power_import": 0.244, "gas": 0.107}),
+    ("plantower-pms5003", 9600, {"pm25": 8, "count_03": 1200}),
+    ("iec62056-21-c", 1200, {"energy_import": 123.456}),
+    ("winsen-mh-z19", 9600, {"co2": 608}),  # FF 86 02 60: 0x0260
+])
+def test_a_template_is_played_by_its_samples(broker, subscriber, tmp_path, started, template, baud, expected):
+    device = {"name": "it", "template": template, "interval": "500ms", "timeout": "8s"}
+    config = make_config(broker, [{"name": "line", "driver": "serial", "port": "/dev/ttyUSB7", "baud": baud, "devices": [device]}])
+    file = write_config(tmp_path, config)
+    started.add(Simulator([PROGRAM, "simulate", "--dir", str(tmp_path), "-c", str(file)], cwd=str(ROOT)))
+    started.add(Gateway(file, options=("--simulated", str(tmp_path))))
+
+    for point, value in expected.items():
+        subscriber.wait_for_json(f"gw/it/{point}", value_is(value), deadline_s=30)
 
 
 # ---- capture ------------------------------------------------------------------------------------------------------------
