@@ -118,6 +118,8 @@ e2e: all
 # Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan.
 FUZZ_SECONDS ?= 20
 fuzz := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/tests/fuzz/fuzz_serial_%: $(B)/tests/fuzz/fuzz_serial_%.o $(call driver_obj,serial) $(B)/libgateway.a
+	$(call say,LD)$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_serial) $(LIBS)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call driver_obj,modbus) $(B)/libgateway.a
 	$(call say,LD)$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_modbus) $(LIBS)
 fuzz-targets: $(addprefix $(B)/,$(fuzz))

@@ -221,10 +221,6 @@ static void read_integer(struct reading *r, const struct serial_type_spec *spec)
     uint64_t value = serial_join(r->text.p, spec->size, (enum serial_order)r->conf->order);
     unsigned unused = 64 - 8u * spec->size;
 
-    if (r->text.len < spec->size) {
-        fail(r, "no_value");
-        return;
-    }
     if (r->conf->from.mask)
         value = masked(value, r->conf->from.mask);
     else if (spec->type == SERIAL_INT)
@@ -243,10 +239,6 @@ static void read_float(struct reading *r, const struct serial_type_spec *spec)
     uint32_t low = (uint32_t)bits;
     struct gw_value value = {.kind = spec->size == 4 ? GW_FLOAT32 : GW_FLOAT64};
 
-    if (r->text.len < spec->size) {
-        fail(r, "no_value");
-        return;
-    }
     if (spec->size == 4)
         memcpy(&value.f32, &low, sizeof low);
     else
@@ -282,6 +274,10 @@ static void read_bytes(struct reading *r)
 
 static void read_by_type(struct reading *r, const struct serial_type_spec *spec)
 {
+    if (r->text.len < spec->size) {
+        fail(r, "no_value");
+        return;
+    }
     switch (spec->type) {
     case SERIAL_NUMBER:
     case SERIAL_TYPE_DEFAULT:

@@ -242,6 +242,31 @@ static void a_key_has_help_a_known_type_known_flags_and_a_range(void **state)
     assert_fault("driver \"good-1\": device key \"unit_id\" has an empty range: 300 to 247");
 }
 
+static void the_keys_of_a_mapping_are_looked_at_too(void **state)
+{
+    static struct gw_key inner[3];
+
+    (void)state;
+    inner[0] = (struct gw_key){.name = "low", .type = GW_KEY_INT, .help = "Helps.", .def = "3"};
+    inner[1] = (struct gw_key){.name = NULL};
+    d.device[GAIN].type = GW_KEY_MAP;
+    d.device[GAIN].def = NULL;
+    d.device[GAIN].min = d.device[GAIN].max = 0;
+    assert_fault("driver \"good-1\": device key \"gain\" has no keys");
+    d.device[GAIN].keys = inner;
+    assert_fault(
+        "driver \"good-1\": device key \"low\" lies outside its struct: offset 0, 8 bytes, of 0");
+    d.device[GAIN].item_size = sizeof(int64_t);
+    assert_null(gw_driver_fault(&d.driver, (char[200]){""}, 200));
+    inner[0].flags = GW_REQUIRED;
+    inner[0].def = NULL;
+    assert_fault(
+        "driver \"good-1\": device key \"low\" has a flag that it cannot have inside of \"gain\"");
+    inner[0].flags = 0;
+    inner[0].help = NULL;
+    assert_fault("driver \"good-1\": device key \"low\" has no help");
+}
+
 static void a_member_lies_inside_its_struct(void **state)
 {
     (void)state;
@@ -370,6 +395,7 @@ int main(void)
         TEST(a_table_of_keys_that_is_missing_is_named),
         TEST(names_of_keys_are_words_and_unique),
         TEST(a_key_has_help_a_known_type_known_flags_and_a_range),
+        TEST(the_keys_of_a_mapping_are_looked_at_too),
         TEST(a_member_lies_inside_its_struct),
         TEST(a_choice_has_choices_and_a_parsed_key_has_a_parser_and_a_pattern),
         TEST(a_default_is_one_that_a_user_could_write),
