@@ -52,7 +52,7 @@ static int connect_to(const char *host, const char *port, char why[GW_FETCH_WHY]
     int rc = getaddrinfo(host, port, &hints, &found), fd = -1;
 
     if (rc != 0) {
-        snprintf(why, GW_FETCH_WHY, "unknown host %s (%s)", host, gai_strerror(rc));
+        snprintf(why, GW_FETCH_WHY, "unknown host %.100s (%s)", host, gai_strerror(rc));
         return -1;
     }
     for (info = found; info && fd < 0; info = info->ai_next) {
