@@ -8,12 +8,36 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_US = 1000000 };
+#include "gateway/log.h"
+
+enum { TICK_US = 1000000, JOIN_MS = 1200 };
 
 static void free_list(struct gw_node_list *list)
 {
     for (struct gw_node *node; (node = gw_list_pop(list));)
         free(node);
+}
+
+/* A disk that hangs must not keep the program from ending: what is committed is safe without a clean end. */
+static bool join(struct gw_durable *self)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += JOIN_MS % 1000 * 1000000L;
+    until.tv_sec += JOIN_MS / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    int rc = 0;
+    pthread_mutex_lock(&self->mutex);
+    while (!self->has_finished && rc == 0)
+        rc = pthread_cond_timedwait(&self->finished, &self->mutex, &until);
+    const bool has_finished = self->has_finished;
+    pthread_mutex_unlock(&self->mutex);
+    if (has_finished)
+        return pthread_join(self->thread, NULL) == 0;
+    gw_log(GW_LOG_ERROR, "buffer", "%s: the disk hangs, ending without it", self->path);
+    pthread_detach(self->thread);
+    return false;
 }
 
 void gw_durable_free(struct gw_outbox *outbox)
@@ -25,9 +49,9 @@ void gw_durable_free(struct gw_outbox *outbox)
     gw_durable_end_loan(self);
     gw_durable_wake_writer(self);
     pthread_mutex_unlock(&self->mutex);
-    if (self->has_thread)
-        pthread_join(self->thread, NULL);
-    else
+    if (self->has_thread && !join(self))
+        return; /* the thread still uses all of it */
+    if (!self->has_thread)
         gw_durable_finish(self);
     free_list(&self->given);
     free_list(&self->front);
@@ -36,6 +60,7 @@ void gw_durable_free(struct gw_outbox *outbox)
     gw_live_free(self);
     free(self->deletes.items);
     pthread_cond_destroy(&self->work);
+    pthread_cond_destroy(&self->finished);
     pthread_mutex_destroy(&self->mutex);
     if (self->base.event_fd >= 0)
         close(self->base.event_fd);
@@ -74,6 +99,10 @@ static void *run(void *arg)
         pthread_mutex_unlock(&self->mutex);
     }
     gw_durable_finish(self);
+    pthread_mutex_lock(&self->mutex);
+    self->has_finished = true;
+    pthread_cond_signal(&self->finished);
+    pthread_mutex_unlock(&self->mutex);
     return NULL;
 }
 
@@ -132,6 +161,7 @@ enum gw_err gw_durable_new(const struct gw_buffer_conf *conf, const struct gw_cl
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&self->work, &attr);
+    pthread_cond_init(&self->finished, &attr);
     pthread_condattr_destroy(&attr);
     const bool has_all = self->base.event_fd >= 0 && self->path;
     if (has_all && gw_durable_open_store(self) != GW_STORE_BUSY) {

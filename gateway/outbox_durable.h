@@ -51,6 +51,7 @@ struct gw_durable {
 
     pthread_mutex_t mutex; /* of all below */
     pthread_cond_t work;   /* for the writer */
+    pthread_cond_t finished;
     struct gw_node_list given, front, tail, live;
     struct gw_node *lent; /* given out last; its texts are in use */
     struct gw_node *first_unsaved, *last_unsaved;
@@ -74,6 +75,7 @@ struct gw_durable {
     uint64_t live_from_seq;
     double tokens;
     int64_t tokens_us, drain_due_us; /* when history may go on; 0: it need not wait */
+    bool has_finished;               /* the writer, for good */
     bool is_up, is_stopping, is_ended, is_woken, is_dry, is_degraded, has_to_trim, has_to_refill;
     bool is_unreachable; /* the file is not open: the middle cannot be read for now */
     struct gw_outbox_stats stats;

@@ -2,7 +2,7 @@
  *
  * DESIGN: first the outbox, then the buses, then commands, then the publisher. At the stop commands come first, since
  * on_stop values are still to be written; then buses, then the publisher. From the signal on commands have 1.2 s,
- * buses 2.5 s to end, the publisher flushes until 4 s, and at 5 s everything is over: a driver that hangs in a
+ * buses 2.5 s to end, the publisher flushes until 3 s, and at 5 s everything is over: a driver that hangs in a
  * system call keeps its memory and its thread, and the process ends without it. */
 #include "gateway/supervisor.h"
 
@@ -29,8 +29,8 @@ enum {
     CALM_AFTER_LOOKS = 10, /* without a drop it has room again */
     CONTROL_MS = 1200,     /* times from the signal on */
     JOIN_MS = 2500,
-    FLUSH_MS = 4000,
-    END_MS = 4700,
+    FLUSH_MS = 3000,
+    END_MS = 3700, /* and the outbox closes its file */
 };
 
 enum { N_EPISODES = 2 };
