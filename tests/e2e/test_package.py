@@ -35,13 +35,13 @@ def packages():
 class System:
     """A clean Debian of the host's release, with what the package depends on."""
 
-    def __init__(self, folder, packages):
+    def __init__(self, folder, packages, *more):
         self.root = folder
         depends = run("dpkg-deb", "-f", packages["field2mqtt"], "Depends")
         names = [re.split(r"[ |(]", part.strip())[0] for part in depends.split(",")]
         release = re.search(r"(?m)^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text())[1]
         sources = [*sorted(Path("/etc/apt/sources.list.d").glob("*.sources")), *Path("/etc/apt").glob("sources.list")]
-        run("mmdebstrap", "--quiet", "--variant=apt", f"--include=systemd,{','.join(names)}", release, folder, sources[0])
+        run("mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(['systemd', *names, *more])}", release, folder, sources[0])
         run("mount", "-t", "proc", "proc", folder / "proc")
 
     def close(self):
@@ -137,6 +137,72 @@ def test_the_package_lives_from_installation_to_purging(tmp_path, packages, syst
     assert (system.root / CONFIG).read_bytes() == written
     system.dpkg("-P", "field2mqtt")
     assert not (system.root / "etc/field2mqtt").exists() and not (system.root / "var/lib/field2mqtt").exists()
+
+
+# What is done inside of the booted system; each step writes what it found.
+BOOTED = """#!/bin/bash
+exec >/result.txt 2>&1
+show() { echo "$1: $(systemctl show -p "$2" --value field2mqtt)"; }
+until_log() { for _ in $(seq 300); do journalctl -u field2mqtt -o cat | grep -q "$1" && return; sleep 0.1; done; echo "no $1"; }
+show unedited Result
+cp /plant.yaml /etc/field2mqtt/config.yaml
+install -m 600 /dev/stdin /etc/field2mqtt/secrets/mqtt-password <<<s3cret
+systemctl start field2mqtt; show started ActiveState
+until_log 'mqtt: connected to'
+echo "user: $(stat -c %U /proc/$(systemctl show -p MainPID --value field2mqtt))"
+echo 'timeout: 2s' >>/etc/field2mqtt/config.yaml
+systemctl reload field2mqtt; until_log 'reload: applied'
+echo 'junk: [' >>/etc/field2mqtt/config.yaml
+systemctl reload field2mqtt; until_log 'reload: refused'; show refused StatusText
+systemctl kill -s KILL field2mqtt
+for _ in $(seq 300); do [ "$(systemctl show -p ExecMainStatus --value field2mqtt)" = 78 ] && break; sleep 0.1; done
+show wrong ActiveState; show wrong NRestarts
+cp /plant.yaml /etc/field2mqtt/config.yaml
+systemctl reset-failed field2mqtt; systemctl start field2mqtt; show again ActiveState
+systemctl stop field2mqtt; show stopped Result; show code ExecMainStatus
+echo end
+journalctl -u field2mqtt -o cat --no-pager
+systemctl poweroff
+"""
+
+BOOT_UNIT = """[Unit]
+After=multi-user.target
+[Service]
+ExecStart=/test.sh
+"""
+
+
+def test_the_service_lives_under_systemd(tmp_path, tmp_path_factory, packages, started):
+    """A system that boots: systemd itself takes the unit with its sandbox, credentials, reload and restarts."""
+    folder = tmp_path_factory.mktemp("booted")
+    folder.chmod(0o755)
+    system = System(folder, packages, "systemd-sysv", "dbus")
+    try:
+        system.dpkg("-i", packages["field2mqtt"])
+        run("mosquitto_passwd", "-c", "-b", tmp_path / "passwd", "gw", "s3cret")
+        broker = started.add(Broker(tmp_path, f"password_file {tmp_path}/passwd\n")).start()
+        config = make_config(broker, [{"name": "plc", "driver": "modbus-tcp", "host": "127.0.0.1", "port": 1,
+                                       "devices": [{"name": "d", "unit": 1, "points": [{"name": "p", "register": "holding:0"}]}]}],
+                             mqtt={"username": "gw", "password_file": "${CREDENTIALS_DIRECTORY}/mqtt-password"})
+        (folder / "plant.yaml").write_text(yaml.safe_dump(config))
+        (folder / "test.sh").write_text(BOOTED)
+        (folder / "test.sh").chmod(0o755)
+        (folder / "etc/systemd/system/test.service").write_text(BOOT_UNIT)
+        (folder / "etc/systemd/system/multi-user.target.wants/test.service").symlink_to("/etc/systemd/system/test.service")
+        run("umount", folder / "proc")
+        # In a mount namespace of its own, where the control groups are those that the booted system expects.
+        subprocess.run(["unshare", "-m", "sh", "-c", "umount -R /sys/fs/cgroup || umount -l /sys/fs/cgroup; "
+                        "mount -t cgroup2 none /sys/fs/cgroup && exec systemd-nspawn -q --register=no --keep-unit "
+                        f"--boot --console=pipe -D {folder}"], stdin=subprocess.DEVNULL, capture_output=True, timeout=180)
+        result = (folder / "result.txt").read_text()
+    finally:
+        subprocess.run(["umount", folder / "proc"], capture_output=True)
+        shutil.rmtree(folder)
+    said = [line for line in result.partition("\nend\n")[0].splitlines()]
+    assert said == ["unedited: exec-condition", "started: active", "user: field2mqtt",
+                    "refused: reload refused: 1 mistake in the configuration", "wrong: failed", "wrong: 1", "again: active",
+                    "stopped: success", "code: 0"], result
+    assert "EPERM" not in result and "not permitted" not in result, result
 
 
 def test_a_driver_is_built_against_the_dev_package(tmp_path, packages):
