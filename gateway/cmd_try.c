@@ -87,9 +87,11 @@ static bool take_hex(const char *line, size_t len, uint8_t *out, size_t *n_out)
             i++;
             continue;
         }
-        if (i + 1 >= len || hex_digit(line[i]) < 0 || hex_digit(line[i + 1]) < 0)
+        int high = i + 1 < len ? hex_digit(line[i]) : -1,
+            low = high < 0 ? -1 : hex_digit(line[i + 1]);
+        if (low < 0)
             return false;
-        out[n++] = (uint8_t)(hex_digit(line[i]) << 4 | hex_digit(line[i + 1]));
+        out[n++] = (uint8_t)(high << 4 | low);
         i += 2;
     }
     *n_out = n;

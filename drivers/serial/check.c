@@ -238,6 +238,11 @@ static enum gw_err check_type(const struct serial_point_conf *point, struct gw_d
         return COMPLAIN(diag, "from", "%zu bytes are not the %d of its type", n_bytes, spec.size);
     if (spec.type == SERIAL_TIME && !point->format)
         return COMPLAIN(diag, "type", "a time needs a \"format\"");
+    if (point->zone && strcmp(point->zone, "Z") != 0 &&
+        (strlen(point->zone) != 6 || !strchr("+-", point->zone[0]) || point->zone[3] != ':' ||
+         strspn(point->zone + 1, "0123456789:") != 5))
+        return COMPLAIN(diag, "zone", "zone \"%s\" is neither Z nor an offset such as +01:00",
+                        point->zone);
     if (point->equals.n_items && spec.type != SERIAL_BOOL)
         return COMPLAIN(diag, "equals", "\"equals\" is for type: bool");
     if (point->words.n_items && spec.type != SERIAL_TEXT)

@@ -28,15 +28,15 @@ static uint16_t crc16_forward(uint16_t crc, const uint8_t *bytes, size_t len)
 
 static uint16_t crc8(bool is_maxim, const uint8_t *bytes, size_t len)
 {
-    uint8_t crc = 0;
+    unsigned crc = 0;
 
     for (size_t i = 0; i < len; i++) {
         crc ^= bytes[i];
         for (int bit = 0; bit < 8; bit++)
-            crc = is_maxim ? (uint8_t)(crc & 1 ? crc >> 1 ^ 0x8C : crc >> 1)
-                           : (uint8_t)(crc & 0x80 ? crc << 1 ^ 0x07 : crc << 1);
+            crc = is_maxim ? crc >> 1 ^ (crc & 1 ? 0x8Cu : 0)
+                           : (crc << 1 ^ (crc & 0x80 ? 0x07u : 0)) & 0xFF;
     }
-    return crc;
+    return (uint16_t)crc;
 }
 
 static uint32_t add(uint8_t mask, const uint8_t *bytes, size_t len)

@@ -155,7 +155,7 @@ static bool take_array(struct cursor *c, const char *pointer, int depth)
 /* pointer: what is left of it; NULL: it does not lead here. */
 static bool take_value(struct cursor *c, const char *pointer, int depth)
 {
-    struct serial_slice text;
+    struct serial_slice text = {NULL, 0};
     bool is_it = pointer && *pointer == '\0', is_text = false;
 
     skip_blanks(c);

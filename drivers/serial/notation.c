@@ -182,7 +182,8 @@ static enum gw_err parse_range(const char *text, struct serial_place *place,
     char *end;
 
     place->from_end = is_byte && *p == '-';
-    p += place->from_end;
+    if (place->from_end)
+        p++;
     unsigned long first = isdigit((unsigned char)*p) ? strtoul(p, &end, 10) : 9999, last = first;
     if (first > 4095 || (!is_byte && first == 0) || (place->from_end && first == 0))
         return serial_complain(diag, "\"%.40s\" must be %s", text,

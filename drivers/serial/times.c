@@ -73,14 +73,11 @@ static bool is_moment(const struct moment *m)
 /* The zone, an hour further east in summer. */
 static void print_zone(const char *zone, bool is_summer, char buf[8])
 {
-    int hours, minutes;
-    char sign;
-
     snprintf(buf, 8, "%.6s", zone ? zone : "");
-    if (!is_summer || !zone || sscanf(zone, "%c%2d:%2d", &sign, &hours, &minutes) != 3)
+    if (!is_summer || strlen(buf) != 6 || buf[3] != ':')
         return;
-    int total = (sign == '-' ? -1 : 1) * (hours * 60 + minutes) + 60,
-        size = total < 0 ? -total : total;
+    int minutes = (buf[1] - '0') * 600 + (buf[2] - '0') * 60 + (buf[4] - '0') * 10 + (buf[5] - '0');
+    int total = (buf[0] == '-' ? -minutes : minutes) + 60, size = total < 0 ? -total : total;
     snprintf(buf, 8, "%c%02d:%02d", total < 0 ? '-' : '+', size / 60 % 24, size % 60);
 }
 

@@ -121,15 +121,16 @@ enum { REVERSED_MAX = 64 };
 static void read_number(struct reading *r)
 {
     uint8_t reversed[REVERSED_MAX];
+    struct serial_slice text = r->text;
     int64_t digits;
     int32_t exp10;
 
-    if (r->conf->is_reversed && r->text.len <= REVERSED_MAX) {
-        for (size_t i = 0; i < r->text.len; i++)
-            reversed[i] = r->text.p[r->text.len - 1 - i];
-        r->text.p = reversed;
+    if (r->conf->is_reversed && text.len <= REVERSED_MAX) {
+        for (size_t i = 0; i < text.len; i++)
+            reversed[i] = r->text.p[text.len - 1 - i];
+        text.p = reversed;
     }
-    if (!serial_parse_number(r->text, r->conf->decimal_comma, &digits, &exp10))
+    if (!serial_parse_number(text, r->conf->decimal_comma, &digits, &exp10))
         fail(r, "bad_number");
     else
         give_scaled(r, digits, exp10);

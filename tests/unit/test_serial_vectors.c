@@ -32,7 +32,7 @@ static void read_vectors(void)
             for (char *p = line + 4, *end; *p && v->len < BYTES_MAX; p = end + (*end == ' '))
                 v->bytes[v->len++] = (uint8_t)strtoul(p, &end, 16);
         } else if (v && strncmp(line, "want ", 5) == 0) {
-            snprintf(v->want, sizeof v->want, "%s", line + 5);
+            snprintf(v->want, sizeof v->want, "%.599s", line + 5);
         }
     }
     fclose(in);
