@@ -8,7 +8,9 @@
 #: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
 #: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
 #: make coverage      which lines the tests reach: build/coverage/report
+#: make bench-outbox  the outbox on disk against plain SQLite, and in an outage: build/bench-outbox.md
 #: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
+#: make soak         nothing is lost in an outage of 10 minutes
 #: make keys          docs/keys.md from the tables of keys
 #: make deps          install the Debian packages that are missing
 #: make clean         forget all that was built
@@ -115,6 +117,10 @@ PYTEST_JOBS ?= 4
 e2e: all
 	@$(PYTHON) -m pytest -q -n $(PYTEST_JOBS) --dist loadgroup $(PYTEST_FLAGS) tests/e2e
 
+# An outage of 10 minutes at 1,000 readings a second.
+soak: all
+	@FIELD2MQTT_SOAK=1 $(PYTHON) -m pytest -q -n 2 -k soak $(PYTEST_FLAGS) tests/e2e
+
 # Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan.
 FUZZ_SECONDS ?= 20
 fuzz := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -128,6 +134,11 @@ fuzz-smoke:
 	@tests/fuzz/smoke $(FUZZ_SECONDS) $(addprefix build/fuzz/,$(fuzz))
 
 # Processor seconds of the gateway per 100,000 values; BUILDS="A B" compares builds in one run.
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libgateway.a
+	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
+bench-outbox:
+	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all build/release/tests/bench/outbox_rows
+	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/bench_outbox.py
 bench-publisher:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all
 	@$(PYTHON) -B tests/bench/publisher_cost.py $(BUILDS)
@@ -211,5 +222,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench-publisher demo lint format format-check \
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench-outbox bench-publisher soak demo lint format format-check \
         deb install install-files keys help clean
