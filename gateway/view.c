@@ -67,7 +67,7 @@ static void copy_text(char to[GW_VIEW_VALUE], const char *text, size_t len)
 
 static void print_value(struct gw_point_view *point, const struct gw_reading *reading)
 {
-    char number[GW_NUMBER_TEXT];
+    char number[GW_NUMBER_TEXT] = "";
 
     point->is_text = reading->enum_name || reading->value.kind == GW_TEXT;
     if (reading->enum_name)
