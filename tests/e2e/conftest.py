@@ -33,12 +33,14 @@ COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime
 def pytest_configure(config):
     config.addinivalue_line("markers", "quick: also run against the builds with sanitizers")
     config.addinivalue_line("markers", "slow: takes minutes; runs with FIELD2MQTT_SLOW=1 only")
+    config.addinivalue_line("markers", "longer: runs always, and for longer with FIELD2MQTT_SLOW=1")
 
 
 def pytest_collection_modifyitems(config, items):
     """Leaves the slow tests out, unless they are asked for: then they are all that runs."""
     wanted = bool(os.environ.get("FIELD2MQTT_SLOW"))
-    others = [item for item in items if bool(item.get_closest_marker("slow")) != wanted]
+    others = [item for item in items
+              if bool(item.get_closest_marker("slow")) != wanted and not (wanted and item.get_closest_marker("longer"))]
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]

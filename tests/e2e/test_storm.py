@@ -1,7 +1,8 @@
 """Thousands of polls while a fifth of the answers is spoiled in every way: not one wrong value is published.
 
 All requests are of one size and every register holds another number, so that an answer that is taken for that of
-another request shows at once. FIELD2MQTT_POLLS sets how many, FIELD2MQTT_SEED repeats a run.
+another request shows at once. 10,000 polls with FIELD2MQTT_SLOW=1; FIELD2MQTT_POLLS sets how many, FIELD2MQTT_SEED
+repeats a run.
 """
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 from conftest import make_config, rtu_bus, tcp_bus
 from modbus_slave import Faults
 
-POLLS = int(os.environ.get("FIELD2MQTT_POLLS", "1000"))
+POLLS = int(os.environ.get("FIELD2MQTT_POLLS", "10000" if os.environ.get("FIELD2MQTT_SLOW") else "1000"))
 SEED = int(os.environ.get("FIELD2MQTT_SEED", str(random.randrange(1 << 30))))
 REGISTERS = range(0, 200, 10)
 
@@ -21,6 +22,7 @@ def expected(address):
     return 1000 + 7 * address
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("transport", ["tcp", "rtu", "rtu_over_tcp"])
 def test_no_wrong_value_in_a_storm_of_faults(transport, broker, subscriber, gateway, request):
     slave = request.getfixturevalue({"tcp": "modbus_tcp_slave", "rtu": "modbus_rtu_slave",
