@@ -6,7 +6,6 @@ Each row is measured in turn ROUNDS times, and the median counts, so that a busy
 Usage: publisher_cost.py [BUILD-DIRECTORY...]; with several builds the ratio to the first is told.
 """
 import os
-import socket
 import statistics
 import sys
 import tempfile
@@ -23,37 +22,21 @@ BUSES, REGISTERS = 10, 100
 WINDOWS = [int(n) for n in os.environ.get("BENCH_WINDOWS", "20 50 100 200 500 1000").split()]
 
 
-def configuration(broker, port, qos, window):
+def configuration(broker, ports, qos, window):
     return {
-        "gateway": {"name": "gw"}, "interval": "100ms",
-        "mqtt": {"servers": [broker.url], "max_inflight": window},
+        "gateway": {"name": "gw"}, "interval": "100ms", "http": "off",
+        "buffer": {"durability": "none"}, "mqtt": {"servers": [broker.url], "max_inflight": window},
         "publish": {"qos": qos, "when": "every", "payload": "value", "topic": "${gateway}/${bus}/${point}"},
-        "buses": [{"name": f"bus{b}", "driver": "modbus-tcp", "host": "127.0.0.1", "port": port + b, "devices": [
+        "buses": [{"name": f"bus{b}", "driver": "modbus-tcp", "host": "127.0.0.1", "port": ports[b], "devices": [
             {"name": f"dev{b}", "unit": 1, "points": [
                 {"name": f"p{r}", "register": f"holding:{r}"} for r in range(REGISTERS)]}]} for b in range(BUSES)],
     }
 
 
-def free_ports(n):
-    """The first of n ports in a row that are free."""
-    while True:
-        first, sockets = free_port(), []
-        try:
-            for i in range(n):
-                sockets.append(socket.create_server(("127.0.0.1", first + i)))
-            return first
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for s in sockets:
-                s.close()
-
-
-
-def measure(build, broker, folder, port, qos, window):
+def measure(build, broker, folder, ports, qos, window):
     """CPU seconds per 100,000 values that reached the broker."""
     file = Path(folder) / "gw.yaml"
-    file.write_text(yaml.safe_dump(configuration(broker, port, qos, window)))
+    file.write_text(yaml.safe_dump(configuration(broker, ports, qos, window)))
     gateway = Process([str(Path(build) / "field2mqtt"), "run", "-c", str(file)], cwd=str(ROOT))
     try:
         gateway.wait_for_log("connected to")
@@ -75,22 +58,22 @@ def measure(build, broker, folder, port, qos, window):
 def main():
     builds = sys.argv[1:] or [os.environ.get("FIELD2MQTT_BUILD", "build/release")]
     builds = [str((ROOT / b).resolve()) for b in builds]
-    port = free_ports(BUSES)
+    ports = [free_port() for _ in range(BUSES)]
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(folder)
         broker.file.write_text(broker.file.read_text().replace("log_type all", "log_type information"))
         broker.start()
         sim_file = Path(folder) / "sim.yaml"
-        sim_file.write_text(yaml.safe_dump(configuration(broker, port, 0, 100)))
+        sim_file.write_text(yaml.safe_dump(configuration(broker, ports, 0, 100)))
         sim = Process([str(Path(builds[0]) / "field2mqtt"), "simulate", "--dir", folder, "-c", str(sim_file)], cwd=str(ROOT))
         try:
             time.sleep(1)
-            rows = [(qos, window) for qos in (0, 1) for window in (WINDOWS if qos else WINDOWS[:1] + [100])]
+            rows = [(0, 100)] + [(1, window) for window in WINDOWS]
             cost = {}
             for _ in range(ROUNDS):
                 for row in rows:
                     for build in builds:
-                        cost.setdefault((row, build), []).append(measure(build, broker, folder, port, *row))
+                        cost.setdefault((row, build), []).append(measure(build, broker, folder, ports, *row))
             for row in rows:
                 cells = [statistics.median(cost[row, build]) for build in builds]
                 ratio = "".join(f"  ratio {c / cells[0]:.2f}" for c in cells[1:])
