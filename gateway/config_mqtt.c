@@ -239,6 +239,10 @@ void gw_load_buffer(struct gw_loader *loader, const struct gw_yaml_node *map,
     gw_walk_bind(&walk, walk.section->keys, &draft, 0);
     if (map && !gw_walk_section(loader, &walk, map))
         return;
+    const struct gw_yaml_node *order = map ? gw_yaml_get(map, "order") : NULL;
+    if (order && draft.is_live_first && draft.durability == GW_DURABLE_NONE)
+        gw_diag_add(loader->diags, gw_yaml_mark(order),
+                    "order: live-first needs durability: outage or always");
     const struct gw_yaml_node *path = map ? gw_yaml_get(map, "path") : NULL;
     *ret_buffer = (struct gw_buffer_conf){
         .durability = (enum gw_durability)draft.durability,

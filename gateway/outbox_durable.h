@@ -119,6 +119,8 @@ void gw_live_note(struct gw_durable *self, const struct gw_record *record); /* i
 bool gw_live_keep(struct gw_durable *self, struct gw_node *node); /* of a row: owns it if true */
 bool gw_live_may_retain(struct gw_durable *self, const struct gw_record *record);
 bool gw_live_may_drain(struct gw_durable *self);
+/* Whether a newest message of an outage waits for its commit: that is made at once, and history waits for it. */
+bool gw_live_is_held_back(const struct gw_durable *self);
 bool gw_live_is_passed(const struct gw_durable *self, uint64_t seq);
 uint64_t gw_live_count_passed(const struct gw_durable *self, uint64_t first_seq, uint64_t last_seq);
 void gw_live_load(

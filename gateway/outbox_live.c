@@ -226,6 +226,16 @@ void gw_live_begin(struct gw_durable *self)
     move_newest(self, &self->front);
     move_newest(self, &self->tail);
     gw_durable_wake_consumer(self);
+    if (gw_live_is_held_back(self))
+        gw_durable_wake_writer(self);
+}
+
+bool gw_live_is_held_back(const struct gw_durable *self)
+{
+    const struct gw_node *node = self->live.first;
+
+    return node && self->is_up && self->conf.durability == GW_DURABLE_ALWAYS && !node->is_saved &&
+           !self->is_degraded && node->record.seq < self->live_from_seq;
 }
 
 /* ---- the connection goes --------------------------------------------------------------------------- */

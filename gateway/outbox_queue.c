@@ -338,7 +338,8 @@ static enum gw_err durable_next(struct gw_outbox *outbox, struct gw_message *ret
     if (is_ready(self, &self->live))
         list = &self->live;
     const bool may_go =
-        list && is_ready(self, list) && (list == &self->live || gw_live_may_drain(self));
+        list && is_ready(self, list) &&
+        (list == &self->live || (!gw_live_is_held_back(self) && gw_live_may_drain(self)));
     if (may_go) {
         self->lent = gw_list_pop(list);
         gw_list_append(&self->given, self->lent);

@@ -135,7 +135,7 @@ static int64_t commit_due_us(struct gw_durable *self, int64_t now_us)
     }
     if (self->deletes.n > 0 && self->delete_since_us + interval_us < due_us)
         due_us = self->delete_since_us + interval_us;
-    if (has_to_mark(self) || (self->is_ended && self->deletes.n > 0))
+    if (has_to_mark(self) || gw_live_is_held_back(self) || (self->is_ended && self->deletes.n > 0))
         due_us = now_us;
     return due_us;
 }

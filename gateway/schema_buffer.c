@@ -24,7 +24,9 @@ static const struct gw_choice full_choices[] = {
 
 static const struct gw_choice order_choices[] = {
     {"fifo", 0, "strictly in the order of the readings"},
-    {"live-first", 1, "the newest value of each topic at once, then live ones, history behind"},
+    {"live-first", 1,
+     "the newest value of each topic at once, then live ones, history behind; not with durability: "
+     "none"},
     {NULL, 0, NULL},
 };
 

@@ -1,7 +1,8 @@
 """What proves that nothing is lost: a device that counts, a client that collects, a check of what arrived.
 
 The device answers every read with the next number, in every pair of registers. So what a subscriber sees tells all:
-a number left out was read and lost, a smaller one is out of order, the same one again is a duplicate.
+a number left out was read and lost, a smaller one is out of order, the same one again is a duplicate. A duplicate has
+the sequence number of the first, and that number grows with the readings (where `publish: { seq: true }` shows it).
 """
 import json
 import socket
@@ -12,6 +13,7 @@ import time
 import paho.mqtt.client as mqtt
 
 POINTS = 20
+PUBLISH = {"when": "every", "qos": 1, "seq": True}
 INTERVAL_MS = 20  # 20 points at 20 ms: 1,000 readings a second
 
 
@@ -117,7 +119,7 @@ class Verdict:
     """What arrived, held against what has to hold. Numbers are per topic; the worst topic counts."""
 
     def __init__(self, collector, order="fifo"):
-        self.gaps, self.lost, self.duplicates, self.messages = 0, 0, 0, 0
+        self.gaps, self.lost, self.duplicates, self.messages, self.numbered = 0, 0, 0, 0, 0
         for topic, bodies in collector.by_topic().items():
             self._take(topic, bodies, order)
 
@@ -127,6 +129,7 @@ class Verdict:
             assert body["quality"] == "good", (topic, body)
             value = body["value"]
             if value in seen:
+                assert body.get("seq") == seen[value].get("seq"), f"{topic}: {value} again with another number: {body}"
                 assert body == seen[value], f"{topic}: the same number with another record: {body}, {seen[value]}"
             else:
                 seen[value] = body
@@ -136,6 +139,10 @@ class Verdict:
         ordered = sorted(firsts)
         times = [seen[value]["ts"] for value in ordered]
         assert times == sorted(times), f"{topic}: times do not follow the readings"
+        numbers = [seen[value]["seq"] for value in ordered if "seq" in seen[value]]
+        assert all(a < b for a, b in zip(numbers, numbers[1:])), f"{topic}: numbers do not grow: {_fall(numbers)}"
+        assert len(numbers) in (0, len(ordered)), f"{topic}: {len(numbers)} of {len(ordered)} records have a number"
+        self.numbered += len(bodies) if numbers else 0
         steps = [b - a for a, b in zip(ordered, ordered[1:])]
         self.gaps = max(self.gaps, sum(1 for step in steps if step > 1))
         self.lost = max(self.lost, sum(step - 1 for step in steps))
@@ -145,6 +152,10 @@ class Verdict:
 
 def _disorder(values):
     return next((f"{a} before {b}" for a, b in zip(values, values[1:]) if b < a), "")
+
+
+def _fall(numbers):
+    return next((f"{b} after {a}" for a, b in zip(numbers, numbers[1:]) if b <= a), "")
 
 
 def let_pass(device, polls, deadline_s=60):

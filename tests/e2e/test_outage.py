@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from conftest import Gateway, make_config, write_config
-from counting import INTERVAL_MS, Collector, CountingDevice, Verdict, let_pass
+from counting import INTERVAL_MS, PUBLISH, Collector, CountingDevice, Verdict, let_pass
 from fault_proxy import FaultProxy
 
 SEED = int(os.environ.get("FIELD2MQTT_SEED", str(random.randrange(1 << 30))))
@@ -26,7 +26,7 @@ def polls(seconds):
 class Plant:
     """A counting device, a gateway, a proxy, a broker, and who collects behind it."""
 
-    def __init__(self, folder, broker, started, durability, **buffer):
+    def __init__(self, folder, broker, started, durability, publish=(), **buffer):
         self.folder, self.broker, self.started = folder, broker, started
         self.device = started.add(CountingDevice())
         self.proxy = started.add(FaultProxy(broker.port))
@@ -35,7 +35,7 @@ class Plant:
         config = make_config(
             broker, [self.device.bus()], buffer={"durability": durability, "path": str(self.file), **buffer},
             mqtt={"servers": [self.proxy.url], "keepalive": "5s", "reconnect_min": "100ms", "reconnect_max": "200ms"})
-        config["publish"] = {"when": "every", "qos": 1}
+        config["publish"] = {**PUBLISH, **dict(publish)}
         self.config = write_config(folder, config)
         self.gateway = None
 
@@ -71,6 +71,7 @@ def test_every_reading_of_an_outage_arrives(plant, durability):
 
     verdict = Verdict(running.collector)
     assert verdict.gaps == 0
+    assert verdict.numbered == verdict.messages > 0
     assert verdict.duplicates <= 1000 // 20  # what was under way at the cut
 
 
@@ -198,6 +199,7 @@ def check_kills(plant, committed, kills):
     wanted = {(topic, json.loads(payload)["value"]) for topic, payload in committed if topic.startswith("gw/dev/")}
     assert wanted, "no kill met a message on disk"
     assert not wanted - arrived, f"{len(wanted - arrived)} committed readings are lost: {sorted(wanted - arrived)[:5]}"
+    assert verdict.numbered == verdict.messages
     assert verdict.gaps <= kills  # a reading not yet committed goes with the process, at the kills only
     print(f"{kills} kills, {len(wanted)} committed readings met, 0 lost, {verdict.lost} not committed, "
           f"{verdict.duplicates} duplicates at most of a point, {verdict.messages} messages")
