@@ -322,6 +322,7 @@ void gw_durable_fail(struct gw_durable *self, enum gw_store_fault fault, const c
     }
     pthread_mutex_lock(&self->mutex);
     self->is_degraded = true;
+    self->is_full = fault == GW_STORE_FULL;
     self->retry_us = now_us + (fault == GW_STORE_DAMAGED ? 0 : back_off_us(self->n_failures));
     pthread_mutex_unlock(&self->mutex);
     if (self->store && (fault == GW_STORE_DAMAGED ||
@@ -344,7 +345,7 @@ void gw_durable_recovered(struct gw_durable *self)
            (long long)((gw_now_us(self->clock) - self->failed_since_us) / 1000000));
     self->n_failures = 0;
     pthread_mutex_lock(&self->mutex);
-    self->is_degraded = false;
+    self->is_degraded = self->is_full = false;
     gw_durable_wake_consumer(self);
     pthread_mutex_unlock(&self->mutex);
 }

@@ -76,7 +76,8 @@ struct gw_durable {
     double tokens;
     int64_t tokens_us, drain_due_us; /* when history may go on; 0: it need not wait */
     bool has_finished;               /* the writer, for good */
-    bool is_up, is_stopping, is_ended, is_woken, is_dry, is_degraded, has_to_trim, has_to_refill;
+    bool is_up, is_stopping, is_ended, is_woken, is_dry, is_degraded, is_full, has_to_trim,
+        has_to_refill;
     bool is_unreachable; /* the file is not open: the middle cannot be read for now */
     struct gw_outbox_stats stats;
 };

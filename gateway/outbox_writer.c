@@ -151,7 +151,9 @@ static void take_work(struct gw_durable *self, struct work *work)
     uint64_t n_bytes = 0;
 
     self->n_batch = 0;
-    while (gw_durable_must_save(self) && self->n_batch < GW_COMMIT_ROWS &&
+    /* In a full file what goes makes room for what comes. */
+    const bool only_deletes = self->is_full && self->deletes.n > 0;
+    while (!only_deletes && gw_durable_must_save(self) && self->n_batch < GW_COMMIT_ROWS &&
            n_bytes < GW_COMMIT_BYTES) {
         struct gw_node *node = self->first_unsaved;
 
@@ -245,6 +247,14 @@ static void finish_work(struct gw_durable *self, struct work *work, bool is_stor
     pthread_mutex_unlock(&self->mutex);
 }
 
+static bool has_to_save(struct gw_durable *self)
+{
+    pthread_mutex_lock(&self->mutex);
+    const bool has = gw_durable_must_save(self);
+    pthread_mutex_unlock(&self->mutex);
+    return has;
+}
+
 /* One transaction if it is due. *ret_due_us: when the next is. */
 static enum gw_store_fault commit(struct gw_durable *self, int64_t *ret_due_us)
 {
@@ -259,12 +269,17 @@ static enum gw_store_fault commit(struct gw_durable *self, int64_t *ret_due_us)
     pthread_mutex_unlock(&self->mutex);
     if (!is_due)
         return GW_STORE_OK;
+    const size_t n_written = self->n_batch;
+    const bool was_full = self->is_full;
     const enum gw_store_fault fault = write_work(self, &work);
     if (fault != GW_STORE_OK)
         gw_store_rollback(self->store);
     finish_work(self, &work, fault == GW_STORE_OK);
     if (fault == GW_STORE_OK) {
-        gw_durable_recovered(self);
+        /* Deletions alone do not tell that there is room; what comes next does. */
+        if (!was_full || n_written > 0 || !has_to_save(self))
+            gw_durable_recovered(self);
+        self->is_full = false;
         *ret_due_us = now_us;
     }
     return fault;

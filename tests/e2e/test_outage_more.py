@@ -84,10 +84,10 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fill(small_disk, broker, started, tmp_path):
+def fill(small_disk, broker, started, tmp_path, **buffer):
     device, proxy = started.add(CountingDevice()), started.add(FaultProxy(broker.port))
     collector = started.add(Collector(broker.port))
-    config = make_config(broker, [device.bus()], buffer={"durability": "always", "path": f"{small_disk}/outbox.db"},
+    config = make_config(broker, [device.bus()], buffer={"durability": "always", "path": f"{small_disk}/outbox.db", **buffer},
                          mqtt={"servers": [proxy.url], "reconnect_min": "100ms", "reconnect_max": "200ms"})
     config["publish"] = {"when": "every", "qos": 1}
     gateway = started.add(Gateway(write_config(tmp_path, config)))
@@ -116,6 +116,17 @@ def test_a_disk_with_room_again_is_used_again(small_disk, broker, started, tmp_p
     (small_disk / "ballast").unlink()
     gateway.wait_for_log(r"buffer: .*works again after", 90)
     proxy.heal()
+    collector.wait_until(let_pass(device, 20))
+
+    assert Verdict(collector).gaps == 0
+
+
+def test_a_disk_that_the_outbox_has_filled_is_used_again_when_it_is_drained(small_disk, broker, started, tmp_path):
+    device, proxy, collector, gateway = fill(small_disk, broker, started, tmp_path, max_size="8MiB")
+    assert not (small_disk / "outbox.db-reserve").exists()
+
+    proxy.heal()
+    gateway.wait_for_log(r"buffer: .*works again after", 120)
     collector.wait_until(let_pass(device, 20))
 
     assert Verdict(collector).gaps == 0
