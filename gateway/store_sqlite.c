@@ -5,8 +5,7 @@
  * power loss SQLite finds the last commit; what it does not see are flipped bits in payloads, so each record carries a
  * CRC-32 over all of it, its number included. The number of pages is bounded, so that the file cannot fill the disk.
  * Every statement is prepared once.
- * On a full disk even a deletion needs room, in the log: so a file of zeros is held in reserve, given away when there is
- * no other room, and taken again when there is. */
+ * On a full disk even a deletion needs room, in the log: for that a reserve is held. */
 #include "gateway/store.h"
 
 #include <errno.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "gateway/store_record.h"
+#include "gateway/store_reserve.h"
 
 enum {
     APPLICATION_ID = 0x66326d71, /* "f2mq" */
@@ -27,10 +27,6 @@ enum {
     SPARE_PAGES = 512,
     LOCK_WAIT_MS = 500,
     LENGTH_MAX = 300 * 1024 * 1024, /* more than any message may have */
-    RESERVE_MIN_BYTES = 256 * 1024,
-    RESERVE_MAX_BYTES = 4 * 1024 * 1024, /* a log of SQLite's usual 1,000 pages */
-    RESERVE_PART = 16,                   /* of what the file may hold */
-    RESERVE_COMMITS = 64,                /* between two tries to have it again */
 };
 
 enum statement {
@@ -79,48 +75,9 @@ static const char schema[] =
 struct gw_store {
     sqlite3 *db;
     sqlite3_stmt *statements[N_STATEMENTS];
-    char reserve[GW_STORE_PATH]; /* empty: none is wanted */
-    int64_t reserve_bytes;
-    bool has_reserve;
-    unsigned n_commits_without;
+    struct gw_reserve reserve;
     char why[GW_STORE_WHY];
 };
-
-/* ---- the reserve ----------------------------------------------------------------------------------- */
-
-static int64_t reserve_bytes_of(uint64_t max_bytes)
-{
-    const uint64_t part = max_bytes / RESERVE_PART;
-
-    return part < RESERVE_MIN_BYTES   ? RESERVE_MIN_BYTES
-           : part > RESERVE_MAX_BYTES ? RESERVE_MAX_BYTES
-                                      : (int64_t)part;
-}
-
-/* Where there is no room for it, the store does without. */
-static void take_reserve(struct gw_store *store)
-{
-    if (store->has_reserve || store->reserve[0] == '\0')
-        return;
-    const int fd =
-        open(store->reserve, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return;
-    store->has_reserve = posix_fallocate(fd, 0, store->reserve_bytes) == 0;
-    close(fd);
-    if (!store->has_reserve)
-        unlink(store->reserve);
-    store->n_commits_without = 0;
-}
-
-static void give_reserve(struct gw_store *store)
-{
-    if (!store->has_reserve)
-        return;
-    unlink(store->reserve);
-    store->has_reserve = false;
-    store->n_commits_without = 0;
-}
 
 /* ---- faults ---------------------------------------------------------------------------------------- */
 
@@ -155,7 +112,7 @@ static enum gw_store_fault note(struct gw_store *store, int rc)
     if (fault == GW_STORE_OK)
         return fault;
     if (fault == GW_STORE_FULL)
-        give_reserve(store);
+        gw_reserve_give(&store->reserve);
     const int error = sqlite3_system_errno(store->db);
     const bool has_error = fault == GW_STORE_UNUSABLE && error != 0;
     snprintf(store->why, sizeof store->why, "%s%s%s", sqlite3_errmsg(store->db),
@@ -212,7 +169,7 @@ static enum gw_store_fault configure_writing(struct gw_store *store, uint64_t ma
              "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = %lld;"
              "PRAGMA max_page_count = %lld",
-             PAGE_BYTES, (long long)(reserve_bytes_of(max_bytes) / PAGE_BYTES / 2),
+             PAGE_BYTES, (long long)(gw_reserve_bytes(max_bytes) / PAGE_BYTES / 2),
              (long long)(max_bytes / PAGE_BYTES * 5 / 4 + SPARE_PAGES));
     return run(store, text);
 }
@@ -303,11 +260,8 @@ enum gw_store_fault gw_store_open(const char *path, bool is_reader, uint64_t max
         fault = run(store, schema);
     if (fault == GW_STORE_OK)
         fault = prepare(store);
-    if (fault == GW_STORE_OK && !is_reader && max_bytes > 0) {
-        snprintf(store->reserve, sizeof store->reserve, "%.*s-reserve", GW_STORE_PATH - 16, path);
-        store->reserve_bytes = reserve_bytes_of(max_bytes);
-        take_reserve(store);
-    }
+    if (fault == GW_STORE_OK && !is_reader && max_bytes > 0)
+        gw_reserve_init(&store->reserve, path, max_bytes);
     if (fault != GW_STORE_OK) {
         snprintf(why, GW_STORE_WHY, "%s", store->why);
         gw_store_close(store);
@@ -349,9 +303,8 @@ enum gw_store_fault gw_store_commit(struct gw_store *store)
 {
     const enum gw_store_fault fault = finish(store, COMMIT);
 
-    if (fault == GW_STORE_OK && !store->has_reserve &&
-        ++store->n_commits_without >= RESERVE_COMMITS)
-        take_reserve(store);
+    if (fault == GW_STORE_OK)
+        gw_reserve_note_commit(&store->reserve);
     return fault;
 }
 
