@@ -40,12 +40,8 @@ static void load_root(struct gw_loader *loader, const struct gw_yaml_node *root)
     else if (!loader->lacks_files)
         gw_diag_add(loader->diags, whole,
                     "there is no section \"mqtt\" with the servers to publish to");
-    if (config->mqtt.state_topic)
-        gw_claim_topic(loader, config->mqtt.state_topic,
-                       gw_yaml_get(mqtt, "state_topic")
-                           ? gw_yaml_mark(gw_yaml_get(mqtt, "state_topic"))
-                           : (struct gw_mark){0},
-                       NULL, NULL);
+    const struct gw_yaml_node *state_topic = mqtt ? gw_yaml_get(mqtt, "state_topic") : NULL;
+    gw_claim_gateway_topics(loader, state_topic ? gw_yaml_mark(state_topic) : (struct gw_mark){0});
     gw_load_commands(loader, gw_walk_child(&walk, "commands"), &config->commands);
     gw_load_http(loader, gw_walk_child(&walk, "http"), &config->http);
     gw_load_buffer(loader, gw_walk_child(&walk, "buffer"), &config->buffer);

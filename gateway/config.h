@@ -238,5 +238,7 @@ struct gw_config_env {
 GW_MUST_CHECK enum gw_err gw_config_load(const char *file, const struct gw_config_env *env,
                                          struct gw_diags *diags, struct gw_config **ret_config);
 void gw_config_free(struct gw_config *config);
+/* How much of the state topic is the start of those beside it: all but a "/state" at its end. */
+size_t gw_config_state_base_len(const char *state_topic);
 
 #endif

@@ -141,9 +141,11 @@ static void walk_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
     bind_driver(loader, &walk, context);
     if (!gw_walk_section(loader, &walk, map))
         return;
-    gw_check_name(loader, map, &loader->bus_names, "bus");
+    const bool has_name = gw_check_name(loader, map, &loader->bus_names, "bus");
     bus->name = draft.name ? draft.name : "bus";
     bus->align = draft.align;
+    if (has_name && draft.name)
+        gw_claim_bus_topics(loader, bus->name, NULL, gw_yaml_mark(map));
     check_bus(loader, context, &draft, map, before);
     resolve_reopen(loader, &draft, map, bus);
     gw_load_publish(loader, &gw_publish_section, gw_walk_child(&walk, "publish"), NULL,

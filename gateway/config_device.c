@@ -165,7 +165,7 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
     const struct gw_layer outer = {template ? template->map : NULL, GW_LEVEL_DEVICE, bus->layer};
     const struct gw_layer layer = {node, GW_LEVEL_DEVICE, &outer};
     if (walk_layer(loader, driver, &gw_device_section, node, &drafts)) {
-        gw_check_name(loader, node, &loader->device_names, "device");
+        const bool has_name = gw_check_name(loader, node, &loader->device_names, "device");
         check_device(loader, bus, &layer, node, &drafts, lacks_template);
         resolve_device(&drafts, template, node, ret_device);
         const struct gw_variable variable = {"device", ret_device->name, drafts.variables};
@@ -179,6 +179,8 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
             .variables = &variable,
             .layer = &layer,
         };
+        if (has_name && gw_yaml_get(node, "name"))
+            gw_claim_bus_topics(loader, bus->bus->name, ret_device->name, ret_device->mark);
         if (!loader->is_off)
             resolve_device_topic(loader, &context);
         gw_load_points(loader, &context, drafts.own_points, drafts.template_points);

@@ -237,6 +237,10 @@ void gw_check_deadbands(struct gw_loader *loader);
  * one that has it already. */
 void gw_claim_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
                     const char *device, const char *point);
+/* The topics of the gateway's own state; those of a bus, or of a device of it. */
+void gw_claim_gateway_topics(struct gw_loader *loader, struct gw_mark mark);
+void gw_claim_bus_topics(struct gw_loader *loader, const char *bus, const char *device,
+                         struct gw_mark mark);
 /* The same for the topic where commands arrive (none of device and point: of arming), and for that of results, which
  * several may share. */
 void gw_claim_command_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,

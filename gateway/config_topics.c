@@ -9,12 +9,15 @@ struct topic_owner {
     struct gw_mark mark;
     const char *device, *point; /* both NULL: the gateway's state; point NULL: a device's message */
     enum topic_use use;
+    const char *what; /* of who is none of these */
 };
 
 static const char *describe(struct gw_loader *loader, const struct topic_owner *owner)
 {
     const char *of = owner->use == OF_COMMANDS ? "commands to" : "results of";
 
+    if (owner->what)
+        return owner->what;
     if (owner->use != OF_READINGS && owner->point)
         return gw_arena_print(&loader->memory.nodes, "%s point \"%s\" of device \"%s\"", of,
                               owner->point, owner->device);
@@ -60,19 +63,60 @@ static void claim(struct gw_loader *loader, const char *topic, const struct topi
 void gw_claim_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
                     const char *device, const char *point)
 {
-    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_READINGS});
+    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_READINGS, NULL});
 }
 
 void gw_claim_command_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
                             const char *device, const char *point)
 {
-    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_COMMANDS});
+    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_COMMANDS, NULL});
 }
 
 void gw_claim_result_topic(struct gw_loader *loader, const char *topic, struct gw_mark mark,
                            const char *device, const char *point)
 {
-    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_RESULTS});
+    claim(loader, topic, &(struct topic_owner){mark, device, point, OF_RESULTS, NULL});
+}
+
+size_t gw_config_state_base_len(const char *state_topic)
+{
+    static const char ending[] = "/state";
+    size_t len = strlen(state_topic), cut = strlen(ending);
+
+    return len > cut && strcmp(state_topic + len - cut, ending) == 0 ? len - cut : len;
+}
+
+static void claim_beside_state(struct gw_loader *loader, const char *key, const char *ending,
+                               struct gw_mark mark, const char *what)
+{
+    const char *state = loader->config->mqtt.state_topic;
+    const char *topic = gw_arena_print(&loader->memory.nodes, "%.*s/%s%s",
+                                       (int)gw_config_state_base_len(state), state, key, ending);
+
+    claim(loader, topic, &(struct topic_owner){.mark = mark, .use = OF_READINGS, .what = what});
+}
+
+void gw_claim_gateway_topics(struct gw_loader *loader, struct gw_mark mark)
+{
+    if (!loader->config->mqtt.state_topic)
+        return;
+    gw_claim_topic(loader, loader->config->mqtt.state_topic, mark, NULL, NULL);
+    claim_beside_state(loader, "outbox", "", mark, "the state of the outbox");
+    claim_beside_state(loader, "reload", "", mark, "the result of a reload");
+}
+
+void gw_claim_bus_topics(struct gw_loader *loader, const char *bus, const char *device,
+                         struct gw_mark mark)
+{
+    const struct gw_mqtt_conf *mqtt = &loader->config->mqtt;
+    const char *key = device ? gw_arena_print(&loader->memory.nodes, "%s/%s", bus, device) : bus;
+    const char *what = gw_arena_print(&loader->memory.nodes, "the state of %s \"%s\"",
+                                      device ? "device" : "bus", device ? device : bus);
+
+    if (!mqtt->state_topic || !mqtt->device_states || loader->is_off)
+        return;
+    claim_beside_state(loader, key, "/state", mark, what);
+    claim_beside_state(loader, key, "/status", mark, what);
 }
 
 /* Reports a topic that is the one where commands for a point arrive, or where their results go. */

@@ -171,12 +171,7 @@ static void clear_gone(struct gw_state_topics *topics)
 
 static void make_base(const char *state_topic, char base[TOPIC_MAX])
 {
-    static const char ending[] = "/state";
-    size_t len = strlen(state_topic), cut = strlen(ending);
-
-    if (len > cut && strcmp(state_topic + len - cut, ending) == 0)
-        len -= cut;
-    snprintf(base, TOPIC_MAX, "%.*s", (int)len, state_topic);
+    snprintf(base, TOPIC_MAX, "%.*s", (int)gw_config_state_base_len(state_topic), state_topic);
 }
 
 /* Whether the broker is there; with each new connection everything is said anew, since it may be another broker. */
