@@ -453,6 +453,37 @@ static void live_first_gives_the_newest_of_each_topic_then_live_ones_then_histor
     }
 }
 
+static void with_always_the_newest_of_an_outage_is_committed_at_once_and_history_waits(void **state)
+{
+    struct rig *rig = *state;
+    int topic, value;
+    bool retain;
+
+    rig->conf.is_live_first = true;
+    rig_start(rig);
+    put_reading(rig, 0, 1);
+    put_reading(rig, 0, 2);
+    rig_pass_ms(rig, 2000);
+    put_reading(rig, 0, 3);
+    rig_pass_ms(rig, 100); /* takes the commit that is due by now */
+    put_reading(rig, 0, 4);
+    rig_link(rig, true);
+
+    rig_nothing(rig);
+    gw_durable_step(rig->self); /* no time has passed */
+    for (int i = 0; i < 4; i++) {
+        static const int expected[] = {4, 1, 2, 3};
+
+        if (!take_reading(rig, &topic, &value, &retain)) {
+            rig_pass_ms(rig, 100);
+            assert_true(take_reading(rig, &topic, &value, &retain));
+        }
+        assert_int_equal(value, expected[i]);
+        assert_true(retain == (i == 0));
+    }
+    rig_nothing(rig);
+}
+
 static void live_first_holds_over_history_on_disk_and_a_restart(void **state)
 {
     struct rig *rig = *state;
@@ -821,6 +852,7 @@ int main(void)
         TEST(a_long_outage_keeps_order_and_memory_stays_within_its_window),
         TEST(a_rewind_in_the_midst_of_history_gives_the_same_again),
         TEST(live_first_gives_the_newest_of_each_topic_then_live_ones_then_history),
+        TEST(with_always_the_newest_of_an_outage_is_committed_at_once_and_history_waits),
         TEST(live_first_holds_over_history_on_disk_and_a_restart),
         TEST(live_first_survives_a_link_that_comes_and_goes_without_loss),
         TEST(history_is_paced_by_the_drain_rate),
