@@ -61,8 +61,10 @@ static bool parse_send(const char *text, struct sent *ret_sent)
             const char *name = text[1] ? strchr(names, text[1]) : NULL;
 
             text++;
-            if (*text == 'x' && hex_digit(text[1]) >= 0 && hex_digit(text[2]) >= 0) {
-                byte = (uint8_t)(hex_digit(text[1]) << 4 | hex_digit(text[2]));
+            const int high = *text == 'x' ? hex_digit(text[1]) : -1;
+            const int low = high >= 0 ? hex_digit(text[2]) : -1;
+            if (high >= 0 && low >= 0) {
+                byte = (uint8_t)(high << 4 | low);
                 text += 2;
             } else if (name) {
                 byte = (uint8_t)bytes[name - names];

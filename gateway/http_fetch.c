@@ -113,10 +113,11 @@ static enum gw_err receive(int fd, struct answer *answer)
 /* Leaves the body alone in the answer. */
 static enum gw_err take_body(struct answer *answer, char why[GW_FETCH_WHY])
 {
-    int code = 0;
     char *body = strstr(answer->bytes, "\r\n\r\n");
+    const char *space = strchr(answer->bytes, ' ');
+    const long code = space ? strtol(space, NULL, 10) : 0;
 
-    if (sscanf(answer->bytes, "HTTP/%*d.%*d %3d", &code) != 1 || !body) {
+    if (strncmp(answer->bytes, "HTTP/", 5) != 0 || code < 100 || code > 999 || !body) {
         snprintf(why, GW_FETCH_WHY, "what answers is no gateway");
         return GW_E_REFUSED;
     }
@@ -125,7 +126,7 @@ static enum gw_err take_body(struct answer *answer, char why[GW_FETCH_WHY])
     memmove(answer->bytes, body, answer->len + 1);
     if (code == 200)
         return GW_OK;
-    snprintf(why, GW_FETCH_WHY, "%d, %.150s", code, answer->bytes);
+    snprintf(why, GW_FETCH_WHY, "%ld, %.150s", code, answer->bytes);
     why[strcspn(why, "\n")] = '\0';
     return GW_E_REFUSED;
 }

@@ -36,7 +36,7 @@ static void print_wrapped(FILE *out, size_t at, size_t indent, const char *text)
     while (*text) {
         size_t len = strcspn(text, " "), width = count_characters(text, len);
 
-        if (column > indent && column + 1 + width > COLUMNS) {
+        if ((column > indent || at > indent) && column + 1 + width > COLUMNS) {
             fprintf(out, "\n%*s", (int)indent, "");
             column = indent;
         } else if (column > at) {
@@ -79,8 +79,8 @@ static void print_key(const struct gw_key *key, const char *path, const char *al
              key->flags & GW_REQUIRED ? ", required" : "",
              key->flags & GW_INHERIT && *also ? "; may also stand at the " : "",
              key->flags & GW_INHERIT ? also : "", key->flags & GW_SECRET ? "; secret" : "");
-    fprintf(out, "  %-20s ", path);
-    print_wrapped(out, 23, 23, line);
+    const int printed = fprintf(out, "  %-20s ", path);
+    print_wrapped(out, printed > 23 ? (size_t)printed : 23, 23, line);
     fprintf(out, "%*s", INDENT, "");
     print_wrapped(out, INDENT, INDENT, key->help);
     if (key->type == GW_KEY_CHOICE)

@@ -61,8 +61,13 @@ static inline struct gw_node *gw_list_pop(struct gw_node_list *list)
 {
     struct gw_node *node = list->first;
 
-    if (node)
-        gw_list_remove(list, node);
+    if (!node)
+        return NULL;
+    list->first = node->next;
+    *(node->next ? &node->next->prev : &list->last) = NULL;
+    node->next = NULL;
+    list->n--;
+    list->n_bytes -= gw_record_bytes(&node->record);
     return node;
 }
 

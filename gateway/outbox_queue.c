@@ -172,8 +172,11 @@ static bool make_room(struct gw_durable *self, uint64_t n_bytes)
 
 static void drop_expired(struct gw_durable *self, struct gw_node_list *list, int64_t limit_ms)
 {
-    while (list->first && list->first->record.put_ms < limit_ms)
+    for (struct gw_node *node = list->first, *next; node && node->record.put_ms < limit_ms;
+         node = next) {
+        next = node->next;
         drop_first(self, list, GW_DROP_EXPIRED);
+    }
 }
 
 void gw_durable_drop_expired(struct gw_durable *self)

@@ -47,6 +47,10 @@ enum statement {
     "SELECT seq, flags, acquired_ms, expires_ms, put_ms, crc, topic, correlation, payload "        \
     "FROM message WHERE seq BETWEEN ?1 AND ?2 "
 
+#define SCAN_TEXT                                                                                  \
+    "SELECT seq, flags, acquired_ms, expires_ms, put_ms, crc, topic, length(correlation), "        \
+    "length(payload) FROM message WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq"
+
 static const char *const sql[N_STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -55,9 +59,7 @@ static const char *const sql[N_STATEMENTS] = {
     [DELETE] = "DELETE FROM message WHERE seq BETWEEN ?1 AND ?2",
     [READ] = READ_COLUMNS "ORDER BY seq",
     [READ_BACK] = READ_COLUMNS "ORDER BY seq DESC",
-    [SCAN] =
-        ("SELECT seq, flags, acquired_ms, expires_ms, put_ms, crc, topic, length(correlation), "
-         "length(payload) FROM message WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq"),
+    [SCAN] = SCAN_TEXT,
     [GET_STATE] = "SELECT value FROM meta WHERE name = 'state'",
     [SET_STATE] = "INSERT OR REPLACE INTO meta VALUES ('state', ?1)",
 };
@@ -163,14 +165,15 @@ static enum gw_store_fault configure(struct gw_store *store, bool is_reader)
 
 static enum gw_store_fault configure_writing(struct gw_store *store, uint64_t max_bytes)
 {
+    const uint64_t n_pages = max_bytes / PAGE_BYTES * 5 / 4 + SPARE_PAGES;
     char text[300];
 
     snprintf(text, sizeof text,
              "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = %lld;"
-             "PRAGMA max_page_count = %lld",
+             "PRAGMA max_page_count = %llu",
              PAGE_BYTES, (long long)(gw_reserve_bytes(max_bytes) / PAGE_BYTES / 2),
-             (long long)(max_bytes / PAGE_BYTES * 5 / 4 + SPARE_PAGES));
+             (unsigned long long)n_pages);
     return run(store, text);
 }
 

@@ -30,8 +30,7 @@ static bool print_value(const struct gw_value *value, char text[VALUE_TEXT])
         for (int digits = value->kind == GW_FLOAT64 ? 15 : 6; digits <= 17; digits++) {
             len = snprintf(text, VALUE_TEXT, "%.*g", digits, number);
             double back = strtod(text, NULL);
-            if (value->kind == GW_FLOAT64 ? memcmp(&back, &number, sizeof back) == 0
-                                          : (float)back - value->f32 == 0)
+            if (value->kind == GW_FLOAT64 ? back - number == 0 : (float)back - value->f32 == 0)
                 break;
         }
         break;

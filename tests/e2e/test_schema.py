@@ -259,7 +259,7 @@ BEYOND = {name + ".yaml": reason for reason, names in {
         "mqtt_password_file_folder", "mqtt_password_file_missing", "mqtt_password_file_open", "template_broken",
         "template_driver", "template_faulty", "template_headless", "template_point", "template_unknown"],
     "a relation between two keys, which the tables do not have": [
-        "mqtt_reconnect", "mqtt_two_passwords", "point_of_text"],
+        "live_first_in_memory", "mqtt_reconnect", "mqtt_two_passwords", "point_of_text"],
     "two items that are the same only for the gateway": [
         "include_twice", "mqtt_server_twice", "names_twice"],
     "topics are known after all the variables are filled in": [
