@@ -263,7 +263,7 @@ BEYOND = {name + ".yaml": reason for reason, names in {
     "two items that are the same only for the gateway": [
         "include_twice", "mqtt_server_twice", "names_twice"],
     "topics are known after all the variables are filled in": [
-        "topic_of_commands", "topic_of_device", "topic_of_state", "topic_too_long", "topic_twice", "topic_variable",
+        "topic_beside_state", "topic_of_commands", "topic_of_device", "topic_of_state", "topic_too_long", "topic_twice", "topic_variable",
         "topic_variable_value"],
     "the inside of a ${...} is not looked at": [
         "mqtt_variable_not_closed"],
