@@ -15,7 +15,7 @@
 enum { N_UNITS = 16, FAULT_PERCENT = 20, STALL_US = 20000 };
 
 struct trial {
-    int64_t timeout_us;
+    _Atomic int64_t timeout_us;
     uint64_t random;    /* the slave's thread only, while it runs */
     atomic_int percent; /* of faults */
     atomic_uint poll;   /* number of the poll under way */
@@ -213,6 +213,8 @@ static void run_trial(enum fake_transport transport, int driver_transport, size_
                       int64_t timeout_us)
 {
     bool is_tcp = transport == FAKE_TCP;
+
+    n_polls = number_from_environment("FIELD2MQTT_POLLS", n_polls);
     struct trial trial = {
         .timeout_us = timeout_us,
         .random = number_from_environment("FIELD2MQTT_SEED", (uint64_t)now_us() | 1),
@@ -241,7 +243,7 @@ static void run_trial(enum fake_transport transport, int driver_transport, size_
     };
 
     open_wire(&master);
-    poll_all(&trial, &master, number_from_environment("FIELD2MQTT_POLLS", n_polls), random);
+    poll_all(&trial, &master, n_polls, random);
     struct count count = master.count;
     all_units_answer_again(&trial, &master);
     modbus_wire_close(master.wire);
