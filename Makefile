@@ -9,6 +9,7 @@
 #: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
 #: make coverage      which lines the tests reach: build/coverage/report
 #: make bench-outbox  the outbox on disk against plain SQLite, and in an outage: build/bench-outbox.md
+#: make bench-serial  frames a second of one serial port and what they cost, against a bare loop that reads
 #: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
 #: make soak         nothing is lost in an outage of 10 minutes
 #: make keys          docs/keys.md from the tables of keys
@@ -139,6 +140,9 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libgateway.a
 bench-outbox:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all build/release/tests/bench/outbox_rows
 	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/bench_outbox.py
+bench-serial:
+	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all build/release/tests/bench/serial_line
+	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/serial_cost.py
 bench-publisher:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all
 	@$(PYTHON) -B tests/bench/publisher_cost.py $(BUILDS)
@@ -222,5 +226,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench-outbox bench-publisher soak demo lint format format-check \
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench-outbox bench-serial bench-publisher soak demo lint format format-check \
         deb install install-files keys help clean
