@@ -85,6 +85,9 @@ struct gw_outbox_ops {
     void (*stats)(struct gw_outbox *outbox, struct gw_outbox_stats *ret_stats); /* Thread: any. */
     /* Begins to save all that is held, since the program ends. NULL: nothing to save. Does not wait. Thread: any. */
     void (*stop)(struct gw_outbox *outbox);
+    /* For an end at which something still uses the outbox, so that it cannot be freed: saves what has to be saved, and
+     * waits for that, but not for a disk that hangs. NULL: nothing to save. Thread: any. */
+    void (*save)(struct gw_outbox *outbox);
     /* Saves what has to be saved, and waits for that. Thread: any, as the last. */
     void (*free)(struct gw_outbox *outbox);
 };

@@ -26,6 +26,19 @@ uint64_t gw_durable_seq_of_time(int64_t wall_ms)
     return wall_ms > 0 ? (uint64_t)wall_ms * SEQ_PER_MS : 1;
 }
 
+uint64_t gw_durable_next_mark(const struct gw_durable *self)
+{
+    return (self->next_seq + GW_SEQ_BLOCK) | (GW_SEQ_BLOCK - 1);
+}
+
+/* After a clean end in the same run of the machine nothing but this file gave numbers. Otherwise more may have been given
+ * than the file knows, when it could not be written, or was not there for a while. */
+static bool has_ended_clean(const struct gw_durable *self, const struct gw_store_state *state)
+{
+    return (state->seq_mark & (GW_SEQ_BLOCK - 1)) != GW_SEQ_BLOCK - 1 &&
+           state->boot_id[0] != '\0' && strcmp(state->boot_id, self->boot_id) == 0;
+}
+
 struct gw_store_state gw_durable_state(const struct gw_durable *self, uint64_t seq_mark)
 {
     struct gw_store_state state = {
@@ -109,6 +122,9 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
     const bool is_start = self->next_seq == 0;
     uint64_t next_seq = state ? state->seq_mark + 1 : gw_durable_seq_of_time(wall_ms);
 
+    if (is_start && state && !has_ended_clean(self, state) &&
+        next_seq < gw_durable_seq_of_time(wall_ms))
+        next_seq = gw_durable_seq_of_time(wall_ms);
     if (next_seq <= last->seq)
         next_seq = last->seq + 1;
     if (self->next_seq < next_seq)
@@ -126,7 +142,7 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
     self->seq_mark = self->next_seq - 1;
 }
 
-/* Enters numbers, ages and the count of the records that memory does not hold, and makes the first write. */
+/* Enters numbers, ages and the count of the records that memory does not hold. */
 static enum gw_store_fault take_in(struct gw_durable *self)
 {
     struct gw_last_record last = {0};
@@ -252,6 +268,23 @@ static enum gw_store_fault open_file(struct gw_durable *self, char *why)
     return fault;
 }
 
+/* Before the first number is given: a kill right after the start would have it given again. On a full disk the first try
+ * makes room. What fails here fails again at the first commit, and is told then. */
+static void set_numbers_aside(struct gw_durable *self)
+{
+    const struct gw_store_state state = gw_durable_state(self, gw_durable_next_mark(self));
+
+    for (int i = 0; i < 2; i++) {
+        if (gw_store_begin(self->store) == GW_STORE_OK &&
+            gw_store_set_state(self->store, &state) == GW_STORE_OK &&
+            gw_store_commit(self->store) == GW_STORE_OK) {
+            self->seq_mark = state.seq_mark;
+            return;
+        }
+        gw_store_rollback(self->store);
+    }
+}
+
 static void tell_waiting(struct gw_durable *self)
 {
     if (self->n_middle > 0)
@@ -269,8 +302,10 @@ enum gw_store_fault gw_durable_open_store(struct gw_durable *self)
         read_boot_id(self->boot_id);
     const enum gw_store_fault fault = open_file(self, why);
     if (fault == GW_STORE_OK) {
-        if (is_start)
+        if (is_start) {
+            set_numbers_aside(self);
             tell_waiting(self);
+        }
         return fault;
     }
     if (fault == GW_STORE_BUSY && is_start)

@@ -18,26 +18,62 @@ static void free_list(struct gw_node_list *list)
         free(node);
 }
 
+static bool has_finished(const struct gw_durable *self)
+{
+    return self->has_finished;
+}
+
+/* Nothing is left that only memory knows. */
+static bool has_saved(const struct gw_durable *self)
+{
+    return self->has_finished ||
+           (!self->is_committing && self->n_unsaved == 0 && self->deletes.n == 0);
+}
+
 /* A disk that hangs must not keep the program from ending: what is committed is safe without a clean end. */
-static bool join(struct gw_durable *self)
+static bool wait_for(struct gw_durable *self, bool (*is_over)(const struct gw_durable *self))
 {
     struct timespec until;
+    int rc = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += JOIN_MS % 1000 * 1000000L;
     until.tv_sec += JOIN_MS / 1000 + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    int rc = 0;
     pthread_mutex_lock(&self->mutex);
-    while (!self->has_finished && rc == 0)
+    while (!is_over(self) && rc == 0)
         rc = pthread_cond_timedwait(&self->finished, &self->mutex, &until);
-    const bool has_finished = self->has_finished;
+    const bool is_in_time = is_over(self);
+    const unsigned long long n_unsaved = self->n_unsaved + self->n_batch;
     pthread_mutex_unlock(&self->mutex);
-    if (has_finished)
+    if (!is_in_time)
+        gw_log(GW_LOG_ERROR, "buffer",
+               "%s: the disk hangs, ending without it; %llu messages may not be saved", self->path,
+               n_unsaved);
+    return is_in_time;
+}
+
+static bool join(struct gw_durable *self)
+{
+    if (wait_for(self, has_finished))
         return pthread_join(self->thread, NULL) == 0;
-    gw_log(GW_LOG_ERROR, "buffer", "%s: the disk hangs, ending without it", self->path);
     pthread_detach(self->thread);
     return false;
+}
+
+/* What was given out last stays lent: the publisher may be what hangs. */
+void gw_durable_save(struct gw_outbox *outbox)
+{
+    struct gw_durable *self = (struct gw_durable *)(void *)outbox;
+
+    pthread_mutex_lock(&self->mutex);
+    self->is_stopping = self->is_ended = true;
+    gw_durable_wake_writer(self);
+    pthread_mutex_unlock(&self->mutex);
+    if (self->has_thread)
+        (void)wait_for(self, has_saved);
+    else
+        gw_durable_finish(self);
 }
 
 void gw_durable_free(struct gw_outbox *outbox)

@@ -23,6 +23,7 @@
 #include "gateway/strmap.h"
 
 enum {
+    GW_SEQ_BLOCK = 1 << 20,          /* numbers are set aside on the disk in blocks of so many */
     GW_COMMIT_ROWS = 500,            /* a commit takes at most so many records, ... */
     GW_COMMIT_BYTES = 256 * 1024,    /* ... and about so many bytes */
     GW_WINDOW_BYTES = 4096 * 1024,   /* beyond this, what is on disk leaves memory */
@@ -49,9 +50,9 @@ struct gw_durable {
     pthread_t thread;
     bool has_thread;
 
-    pthread_mutex_t mutex; /* of all below */
-    pthread_cond_t work;   /* for the writer */
-    pthread_cond_t finished;
+    pthread_mutex_t mutex;   /* of all below */
+    pthread_cond_t work;     /* for the writer */
+    pthread_cond_t finished; /* a commit, or the writer */
     struct gw_node_list given, front, tail, live;
     struct gw_node *lent; /* given out last; its texts are in use */
     struct gw_node *first_unsaved, *last_unsaved;
@@ -76,6 +77,7 @@ struct gw_durable {
     double tokens;
     int64_t tokens_us, drain_due_us; /* when history may go on; 0: it need not wait */
     bool has_finished;               /* the writer, for good */
+    bool is_committing;
     bool is_up, is_stopping, is_ended, is_woken, is_dry, is_degraded, is_full, has_to_trim,
         has_to_refill;
     bool is_unreachable; /* the file is not open: the middle cannot be read for now */
@@ -93,6 +95,7 @@ void gw_durable_finish(struct gw_durable *self);
 
 extern const struct gw_outbox_ops gw_durable_ops;
 void gw_durable_free(struct gw_outbox *outbox);
+void gw_durable_save(struct gw_outbox *outbox);
 
 /* ---- between the files; with the mutex held unless said ------------------------------------------------ */
 
@@ -134,6 +137,8 @@ uint64_t gw_durable_seq_of_time(int64_t wall_ms);
 /* Opens the store, setting a damaged one aside, and enters what it holds. Without the mutex; by the writer. */
 enum gw_store_fault gw_durable_open_store(struct gw_durable *self);
 void gw_durable_close_store(struct gw_durable *self); /* the same */
+/* The last number that the next commit sets aside. It ends a block, which the mark of a clean end does not. */
+uint64_t gw_durable_next_mark(const struct gw_durable *self);
 /* What is to be remembered with this mark. */
 struct gw_store_state gw_durable_state(const struct gw_durable *self, uint64_t seq_mark);
 /* After a failure of the store: says so, plans the next try, closes or replaces the file. Without the mutex. */

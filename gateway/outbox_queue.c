@@ -461,5 +461,6 @@ const struct gw_outbox_ops gw_durable_ops = {
     .link = durable_link,
     .stats = durable_stats,
     .stop = durable_stop,
+    .save = gw_durable_save,
     .free = gw_durable_free,
 };

@@ -7,10 +7,9 @@
 #include "gateway/log.h"
 
 enum {
-    SEQ_BLOCK = 1 << 20, /* numbers reserved ahead */
-    LINGER_US = 10000,   /* the rest of the same poll comes within this */
-    LOOK_US = 1000000,   /* at what is too old on disk */
-    DELETE_RUNS = 4096,  /* in one transaction */
+    LINGER_US = 10000,  /* the rest of the same poll comes within this */
+    LOOK_US = 1000000,  /* at what is too old on disk */
+    DELETE_RUNS = 4096, /* in one transaction */
     TRIM_PART = 20, /* of the whole goes at a time, so that it need not be done for each message */
 };
 
@@ -104,7 +103,7 @@ static bool is_full_batch(const struct gw_durable *self)
 
 static bool has_to_mark(const struct gw_durable *self)
 {
-    return self->seq_mark < self->next_seq + SEQ_BLOCK / 2;
+    return self->seq_mark < self->next_seq + GW_SEQ_BLOCK / 2;
 }
 
 /* When the next commit is due; INT64_MAX: nothing to commit. */
@@ -151,6 +150,7 @@ static void take_work(struct gw_durable *self, struct work *work)
     uint64_t n_bytes = 0;
 
     self->n_batch = 0;
+    self->is_committing = true;
     /* In a full file what goes makes room for what comes. */
     const bool only_deletes = self->is_full && self->deletes.n > 0;
     while (!only_deletes && gw_durable_must_save(self) && self->n_batch < GW_COMMIT_ROWS &&
@@ -166,7 +166,7 @@ static void take_work(struct gw_durable *self, struct work *work)
     self->deletes = (struct gw_runs){0};
     self->delete_since_us = 0;
     work->state =
-        gw_durable_state(self, has_to_mark(self) ? self->next_seq + SEQ_BLOCK : self->seq_mark);
+        gw_durable_state(self, has_to_mark(self) ? gw_durable_next_mark(self) : self->seq_mark);
 }
 
 static enum gw_store_fault write_work(struct gw_durable *self, const struct work *work)
@@ -244,6 +244,8 @@ static void finish_work(struct gw_durable *self, struct work *work, bool is_stor
         take_back(self);
         put_runs_back(self, &work->deletes);
     }
+    self->is_committing = false;
+    pthread_cond_signal(&self->finished);
     pthread_mutex_unlock(&self->mutex);
 }
 

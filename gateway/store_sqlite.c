@@ -180,17 +180,20 @@ static enum gw_store_fault configure_writing(struct gw_store *store, uint64_t ma
 /* Is it ours? An empty file is. */
 static enum gw_store_fault check_format(struct gw_store *store, bool is_reader, bool *ret_is_empty)
 {
-    int64_t format, n_tables, id;
+    int64_t format, n_tables, n_own, id;
     enum gw_store_fault fault = ask(store, "PRAGMA user_version", &format);
 
     if (fault == GW_STORE_OK)
         fault = ask(store, "PRAGMA application_id", &id);
     if (fault == GW_STORE_OK)
         fault = ask(store, "SELECT count(*) FROM sqlite_schema", &n_tables);
+    if (fault == GW_STORE_OK)
+        fault = ask(store, "SELECT count(*) FROM sqlite_schema WHERE name = 'message'", &n_own);
     if (fault != GW_STORE_OK)
         return fault;
     *ret_is_empty = n_tables == 0 && format == 0;
-    if (n_tables > 0 && format == 0 && id != APPLICATION_ID) {
+    /* Ours with damage in its head still has its table. */
+    if (n_tables > 0 && id != APPLICATION_ID && (format == 0 || n_own == 0)) {
         snprintf(store->why, sizeof store->why, "it is a database of another program");
         return GW_STORE_UNUSABLE;
     }

@@ -249,6 +249,13 @@ static void tell_stop(struct gw_outbox *outbox, const struct gw_outbox_stats *be
            after.n_put, after.n_acked, after.n_dropped);
 }
 
+/* Before an end at which a thread still uses the outbox. */
+static void save_outbox(struct gw_outbox *outbox)
+{
+    if (outbox && outbox->ops->save)
+        outbox->ops->save(outbox);
+}
+
 /* Gives whether all threads ended; if not, nothing that they use may be freed. */
 static bool stop_all(struct gw_site *site)
 {
@@ -277,6 +284,8 @@ static bool stop_all(struct gw_site *site)
     }
     if (site->outbox && site->publisher)
         tell_stop(site->outbox, &before);
+    if (n_hanging > 0)
+        save_outbox(site->outbox);
     return n_hanging == 0;
 }
 
@@ -290,6 +299,7 @@ static enum gw_err run(struct supervisor *s)
         return GW_OK;
     }
     gw_log(GW_LOG_ERROR, NULL, "the connection to the broker cannot be changed, ending");
+    save_outbox(s->site.outbox);
     _exit(EXIT_FAILURE); /* what hangs uses what would have to be freed */
 }
 

@@ -126,17 +126,23 @@ GW_PLUGIN_EXPORT const struct gw_plugin field2mqtt_plugin = {GW_DRIVER_ABI, size
 """
 
 
-def test_it_ends_in_5_s_when_a_driver_hangs_in_a_call(tmp_path, broker, slave, gateway, subscriber):
-    plugins = tmp_path / "plugins"
+def with_hanging_driver(folder):
+    """Builds the driver beside that for Modbus; gives the options of a gateway, and a bus that hangs."""
+    plugins = folder / "plugins"
     plugins.mkdir(mode=0o755)
     shutil.copy(BUILD / "drivers" / "modbus.so", plugins)
-    source = tmp_path / "hanging.c"
+    source = folder / "hanging.c"
     source.write_text(HANGING_DRIVER)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", plugins / "hanging.so", source,
                     f"-I{BUILD / 'include'}"], check=True, umask=0o022)
-    hanging = {"name": "stuck", "driver": "hanging", "devices": [{"name": "h", "points": [{"name": "p", "n": 1}]}]}
+    bus = {"name": "stuck", "driver": "hanging", "devices": [{"name": "h", "points": [{"name": "p", "n": 1}]}]}
+    return ("--plugin-dir", str(plugins), "--log-level", "debug"), bus
+
+
+def test_it_ends_in_5_s_when_a_driver_hangs_in_a_call(tmp_path, broker, slave, gateway, subscriber):
+    options, hanging = with_hanging_driver(tmp_path)
     config = make_config(broker, [hanging, tcp_bus(slave, [device()])])
-    running = gateway(config, options=("--plugin-dir", str(plugins), "--log-level", "debug"))
+    running = gateway(config, options=options)
     running.wait_for_log("stuck: hanging now")
     subscriber.wait_for("gw/u1/p0", count=3)  # nobody else is held up
 
@@ -145,6 +151,42 @@ def test_it_ends_in_5_s_when_a_driver_hangs_in_a_call(tmp_path, broker, slave, g
     assert code == 0 and seconds < END_S, running.log
     assert "stuck: hangs in its driver" in running.log
     subscriber.wait_for("field2mqtt/gw/state", lambda p: p == "offline")
+
+
+SLOW_DISK = r"""
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+static int flush(long call, int fd) { usleep(900000); return (int)syscall(call, fd); }
+int fsync(int fd) { return flush(SYS_fsync, fd); }
+int fdatasync(int fd) { return flush(SYS_fdatasync, fd); }
+"""
+
+
+def test_what_is_not_sent_is_saved_also_when_a_driver_hangs(tmp_path, broker, slave, gateway):
+    options, hanging = with_hanging_driver(tmp_path)
+    config = make_config(broker, [hanging, tcp_bus(slave, [device(count=70, interval="100ms")])])
+    path = tmp_path / "kept.db"
+    config["buffer"] = {"path": str(path), "durability": "outage", "commit_interval": "60s"}
+    config["publish"] = {**config.get("publish", {}), "when": "every"}
+    source = tmp_path / "slow_disk.c"
+    source.write_text(SLOW_DISK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "slow_disk.so", source], check=True)
+    broker.stop()
+    running = gateway(config, options=options, env={
+        "LD_PRELOAD": str(tmp_path / "slow_disk.so"),
+        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+    running.wait_for_log("stuck: hanging now")
+    count = len(slave.recorded())
+    slave.wait_for_requests(count + 20)
+
+    code, seconds = end_of(running)
+
+    assert code == 0 and seconds < END_S, running.log
+    left = int(running.wait_for_log(r"stopped: 0 messages flushed, (\d+) left and kept for the next start").group(1))
+    assert left >= 20 * 70
+    kept = subprocess.run([PROGRAM, "outbox", str(path), "export"], capture_output=True, text=True, check=True).stdout
+    assert len(kept.splitlines()) == left
 
 
 @pytest.mark.quick

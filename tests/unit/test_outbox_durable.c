@@ -107,8 +107,8 @@ static void with_always_messages_under_load_share_a_commit(void **state)
         rig_pass_ms(rig, 10); /* 100 a second for 4 seconds */
     }
 
-    /* the mark of the numbers, the first at once, and one in each second */
-    assert_in_range(rig_stats(rig).n_commits, 5, 7);
+    /* the first at once, and one in each second; the mark of the numbers goes with the opening of the file */
+    assert_in_range(rig_stats(rig).n_commits, 4, 6);
 }
 
 static void a_full_batch_does_not_wait_for_the_interval(void **state)

@@ -358,6 +358,125 @@ static void a_database_of_another_program_is_left_alone(void **state)
     assert_int_equal(rig_count_asides(rig, "damaged") + rig_count_asides(rig, "newer"), 0);
 }
 
+static void a_database_of_another_program_with_a_version_is_left_alone(void **state)
+{
+    static const char *const texts[] = {
+        "CREATE TABLE history (a, b); PRAGMA user_version = 1",
+        "CREATE TABLE history (a, b); PRAGMA user_version = 23",
+        "CREATE TABLE history (a, b); PRAGMA user_version = 23; PRAGMA application_id = 5",
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        run_sql(rig->path, texts[i]);
+        rig_start(rig);
+        rig_put(rig, "1");
+        rig_next(rig, "1");
+        rig_pass_ms(rig, 60000);
+
+        assert_true(rig_stats(rig).is_degraded);
+        rig_stop(rig);
+        assert_int_equal(rig_count_asides(rig, "damaged") + rig_count_asides(rig, "newer"), 0);
+        run_sql(rig->path, "INSERT INTO history VALUES (1, 2)");
+        rig_empty_folder(rig);
+    }
+}
+
+/* ---- numbers over failures ------------------------------------------------------------------------- */
+
+static uint64_t put_and_take(struct rig *rig, int n)
+{
+    uint64_t seq = 0;
+
+    for (int i = 0; i < n; i++) {
+        rig_put(rig, "x");
+        seq = rig_next(rig, "x");
+        rig_ack(rig, seq);
+    }
+    return seq;
+}
+
+/* A card that became read-only: the gateway goes on for days, and then it is repaired. */
+static void numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_set_aside(
+    void **state)
+{
+    struct rig *rig = *state;
+
+    for (int is_killed = 0; is_killed < 2; is_killed++) {
+        rig->conf.durability = GW_DURABLE_OUTAGE;
+        rig_start(rig);
+        rig_link(rig, true);
+        rig_pass_ms(rig, 2000);
+        faults.writes_code = SQLITE_IOERR_WRITE;
+        rig_put(rig, "x");
+        rig_link(rig, false);
+        rig_pass_ms(rig, 60000);
+        assert_true(rig_stats(rig).is_degraded);
+        rig_link(rig, true);
+        const uint64_t last_seq = put_and_take(rig, 1200000);
+        rig_pass_ms(rig, 86400000);
+        if (is_killed)
+            rig_kill(rig);
+        else
+            rig_stop(rig);
+        faults.writes_code = 0;
+        rig_start(rig);
+        rig_link(rig, true);
+
+        assert_true(put_and_take(rig, 1) > last_seq);
+        rig_stop(rig);
+        rig_empty_folder(rig);
+    }
+}
+
+/* The disk was not mounted at one start of the machine. */
+static void numbers_do_not_go_back_after_a_run_without_the_file(void **state)
+{
+    struct rig *rig = *state;
+    char away[160];
+
+    snprintf(away, sizeof away, "%s-away", rig->folder);
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    put_and_take(rig, 1);
+    rig_pass_ms(rig, 2000);
+    snprintf(rig->self->boot_id, sizeof rig->self->boot_id, "the boot before");
+    rig_stop(rig);
+    assert_int_equal(rename(rig->folder, away), 0);
+    rig->wall_ms += 60000;
+    rig_start(rig);
+    rig_link(rig, true);
+    const uint64_t last_seq = put_and_take(rig, 10);
+    rig_stop(rig);
+    assert_int_equal(rename(away, rig->folder), 0);
+    rig->wall_ms += 60000;
+    rig_start(rig);
+    rig_link(rig, true);
+
+    assert_true(put_and_take(rig, 1) > last_seq);
+}
+
+/* The first number of a run is set aside on the disk before it can be given. */
+static void a_kill_right_after_the_start_uses_no_number_twice(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    put_and_take(rig, 1);
+    rig_stop(rig);
+    rig_start(rig);
+    rig_link(rig, true);
+    const uint64_t last_seq = put_and_take(rig, 10); /* before the writer had its first turn */
+    rig_kill(rig);
+    rig_start(rig);
+    rig_link(rig, true);
+
+    assert_true(put_and_take(rig, 1) > last_seq);
+}
+
 /* ---- damage ---------------------------------------------------------------------------------------- */
 
 enum { N_KEPT = 300 };
@@ -550,6 +669,10 @@ int main(void)
         TEST(a_newer_format_is_set_aside_and_what_can_be_read_is_kept),
         TEST(a_newer_format_that_cannot_be_read_is_only_set_aside),
         TEST(a_database_of_another_program_is_left_alone),
+        TEST(a_database_of_another_program_with_a_version_is_left_alone),
+        TEST(numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_set_aside),
+        TEST(numbers_do_not_go_back_after_a_run_without_the_file),
+        TEST(a_kill_right_after_the_start_uses_no_number_twice),
         TEST(a_thousand_flipped_bits_and_cuts_never_stop_a_start_nor_give_a_wrong_record),
         TEST(a_record_with_a_flipped_bit_is_dropped_and_counted_and_the_others_come),
         TEST(a_damaged_page_in_the_middle_costs_only_what_is_on_it),
