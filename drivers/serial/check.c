@@ -109,6 +109,22 @@ static enum gw_err check_send(const char *text, const struct serial_append_conf 
     return err ? blame(diag, key) : GW_OK;
 }
 
+/* The same of a sample; the variables may be those of the answers before. */
+static enum gw_err check_sample(const struct serial_device_conf *device, const char *text,
+                                const struct serial_vars *vars, const char *key,
+                                struct gw_driver_diag *diag)
+{
+    struct serial_vars moving = *vars;
+    uint8_t buf[2048];
+    size_t len;
+
+    serial_vars_set(&moving, SERIAL_MOVING, "0.5", 3);
+    if (!text || serial_render(text, &device->sample_checksum, &moving, buf, sizeof buf, &len,
+                               diag) == GW_OK)
+        return GW_OK;
+    return blame(diag, key);
+}
+
 static enum gw_err check_baud(const char *text, const struct serial_vars *vars, const char *key,
                               struct gw_driver_diag *diag)
 {
@@ -127,6 +143,7 @@ static enum gw_err check_steps(const struct serial_device_conf *device,
 
     for (size_t i = 0; i < steps->n_items; i++) {
         if (check_send(step[i].send, &step[i].checksum, vars, key, diag) ||
+            check_sample(device, step[i].sample, vars, key, diag) ||
             check_baud(step[i].baud, vars, key, diag) ||
             check_pattern(device, step[i].expect, key, diag))
             return GW_E_CONFIG;
@@ -162,6 +179,7 @@ static enum gw_err check_polls(const struct serial_device_conf *device, struct g
         init_vars(&vars, device);
         if (check_steps(device, &poll[i].steps, "poll", &vars, diag) ||
             check_send(poll[i].send, &poll[i].checksum, &vars, "poll", diag) ||
+            check_sample(device, poll[i].sample, &vars, "poll", diag) ||
             check_baud(poll[i].baud_after, &vars, "poll", diag) ||
             check_pattern(device, poll[i].ignore, "poll", diag) ||
             check_pattern(device, poll[i].refused, "poll", diag))
@@ -199,6 +217,9 @@ enum gw_err serial_check_device(const void *bus_conf, const void *device_conf,
 
     (void)bus_conf;
     init_vars(&vars, device);
+    for (size_t i = 0; i < device->samples.n_items; i++)
+        if (check_sample(device, device->samples.items[i], &vars, "samples", diag))
+            return GW_E_CONFIG;
     if (check_frame(&device->frame, diag) || check_polls(device, diag) ||
         check_conditions(device, diag) ||
         check_steps(device, &device->on_open, "on_open", &vars, diag))
@@ -261,7 +282,8 @@ static enum gw_err check_write(const struct serial_device_conf *device,
     serial_vars_set(&vars, "value", "1", 1);
     if (check_pattern(device, point->write_reply, "write_reply", diag) ||
         check_pattern(device, point->write_refused, "write_refused", diag) ||
-        check_send(point->write, &point->write_checksum, &vars, "write_text", diag))
+        check_send(point->write, &point->write_checksum, &vars, "write_text", diag) ||
+        check_sample(device, point->write_sample, &vars, "write_sample", diag))
         return GW_E_CONFIG;
     if (point->write && !point->write_reply)
         return COMPLAIN(diag, "write_text",

@@ -212,6 +212,7 @@ struct serial_device_conf {
     struct gw_items on_open, on_close; /* struct serial_step_conf */
     int64_t turnaround_us;  /* what it takes to begin an answer, for the prediction of the load */
     struct gw_list samples; /* what a simulated instrument says unasked, one a second */
+    struct serial_append_conf sample_checksum; /* ${checksum} in all samples */
 };
 
 /* ---- point ----------------------------------------------------------------------------------------- */
@@ -259,6 +260,7 @@ struct serial_point_conf {
     const char *write;            /* what to send, with ${value}; NULL: cannot be written */
     const char *write_reply, *write_refused; /* patterns of the answer to it */
     struct serial_append_conf write_checksum;
+    const char *write_sample; /* what a simulated instrument answers to it; NULL: nothing */
 };
 
 extern const struct gw_key serial_bus_keys[], serial_device_keys[], serial_point_keys[];

@@ -61,8 +61,11 @@ void serial_vars_take(struct serial_vars *vars, const struct serial_reader *read
 
 /* ---- what is sent ---------------------------------------------------------------------------------------- */
 
-/* Makes the bytes of a text to send: escapes, hex:, ${NAME}, ${NAME:bcd} (BCD, low pair first: DL/T 645),
- * ${checksum}.
+/* The variable of samples: where a value that moves is between its ends, as text, 0-1. */
+#define SERIAL_MOVING "moving"
+
+/* Makes the bytes of a text to send: escapes, hex:, ${NAME}, ${NAME:bcd} (BCD, low pair first: DL/T 645), ${NAME:byte},
+ * ${moving:WIDTH:LOW:HIGH} (with as many decimals as LOW, filled with zeros when WIDTH begins with 0), ${checksum}.
  * Errors: GW_E_CONFIG for a bad escape or unknown variable (with a sentence when diag is not NULL), GW_E_RANGE: too long. */
 GW_MUST_CHECK enum gw_err serial_render(const char *text, const struct serial_append_conf *checksum,
                                         const struct serial_vars *vars, uint8_t *buf, size_t size,

@@ -204,6 +204,9 @@ const struct gw_key serial_device_keys[] = {
      .help = "What an instrument that talks unasked says when it is simulated, one each second; "
              "written as send is.",
      .example = "['$GPGGA,123519,...*47\\r\\n']"},
+    MAPPING("sample_checksum", sample_checksum, serial_append_keys,
+            "The checksum that stands for ${checksum} in samples.",
+            "{ type: xor, from: 1, encoding: hex }"),
     {.name = "turnaround",
      .type = GW_KEY_DURATION,
      .offset = DEVICE(turnaround_us),
@@ -350,9 +353,12 @@ const struct gw_key serial_point_keys[] = {
     {.name = "write_checksum",
      .type = GW_KEY_MAP,
      .offset = POINT(write_checksum),
-     .help = "The checksum that stands for ${checksum} in write.",
+     .help = "The checksum that stands for ${checksum} in write_text.",
      .example = "{ type: xor, from: 1, encoding: hex }",
      .keys = serial_append_keys,
      .item_size = sizeof(struct serial_append_conf)},
+    TEXT_KEY("write_sample", write_sample, 0, NULL,
+             "What the instrument answers to write_text when it is simulated, also with ${value}.",
+             "'T S     100.00 g\\r\\n'"),
     {.name = NULL},
 };

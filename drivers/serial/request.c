@@ -1,4 +1,5 @@
 /* request: what is sent to an instrument: texts with escapes, variables and a checksum. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,29 @@ static enum gw_err put_byte(struct rendering *r, const char *value)
     return put(r, &byte, 1);
 }
 
+/* WIDTH:LOW:HIGH} behind ${moving: */
+static enum gw_err put_moving(struct rendering *r, const char *fraction, const char *form)
+{
+    enum { NUMBER_MAX = 32 };
+    char text[NUMBER_MAX + 1], *end;
+    bool has_zeros = *form == '0';
+    long width = strtol(form, &end, 10);
+    const char *low_text = *end == ':' ? end + 1 : "";
+    double low = strtod(low_text, &end), high = *end == ':' ? strtod(end + 1, &end) : NAN;
+    const char *point = memchr(low_text, '.', strcspn(low_text, ":"));
+    int n_decimals = point ? (int)strcspn(point + 1, ":") : 0;
+
+    if (width < 1 || width > NUMBER_MAX || n_decimals > 9 || *end != '}' ||
+        !(low > -1e9 && high >= low && high < 1e9))
+        return serial_complain(
+            r->diag, "${moving:%.30s: behind the colon stands WIDTH:LOW:HIGH, such as 8:9.50:10.50",
+            form);
+    double value = low + (high - low) * strtod(fraction, NULL);
+    int len =
+        snprintf(text, sizeof text, has_zeros ? "%0*.*f" : "%*.*f", (int)width, n_decimals, value);
+    return len > 0 && len <= NUMBER_MAX ? put(r, (const uint8_t *)text, (size_t)len) : GW_E_RANGE;
+}
+
 static enum gw_err put_checksum(struct rendering *r)
 {
     uint8_t bytes[4];
@@ -122,7 +146,7 @@ static enum gw_err put_checksum(struct rendering *r)
                                 (enum serial_encoding)r->checksum->encoding, value, bytes));
 }
 
-/* ${NAME}, ${NAME:bcd}, ${NAME:byte}, ${checksum} */
+/* ${NAME}, ${NAME:bcd}, ${NAME:byte}, ${moving:...}, ${checksum} */
 static enum gw_err put_variable(struct rendering *r, const char **at)
 {
     const char *name = *at + 2, *close = strchr(name, '}');
@@ -138,6 +162,8 @@ static enum gw_err put_variable(struct rendering *r, const char **at)
     const char *value = find_var(r->vars, name, n_name);
     if (!value)
         return serial_complain(r->diag, "${%.*s} is unknown here", (int)n_name, name);
+    if (colon && n_name == strlen(SERIAL_MOVING) && memcmp(name, SERIAL_MOVING, n_name) == 0)
+        return put_moving(r, value, colon + 1);
     if (!colon)
         return put(r, (const uint8_t *)value, strlen(value));
     if (strncmp(colon, ":bcd}", 5) == 0)

@@ -475,8 +475,19 @@ class Simulator(Process):
         assert self.wait() == 0, self.log
 
 
+@pytest.fixture
+def simulated(broker, tmp_path, started):
+    """Starts a simulator and a gateway of devices on one line."""
+    def start(*devices, baud=9600):
+        line = {"name": "line", "driver": "serial", "port": "/dev/ttyUSB7", "baud": baud, "interval": "500ms", "devices": devices}
+        file = write_config(tmp_path, make_config(broker, [line], commands={"enabled": True}))
+        started.add(Simulator([PROGRAM, "simulate", "--dir", str(tmp_path), "-c", str(file)], cwd=str(ROOT)))
+        started.add(Gateway(file, options=("--simulated", str(tmp_path))))
+    return start
+
+
 @pytest.mark.parametrize("template, baud, expected", [
-    ("mettler-mt-sics", 9600, {"weight": 100.0, "unit": "g", "stable": True, "serial_number": "1126493049"}),
+    ("mettler-mt-sics", 9600, {"tare": 100.0, "unit": "g", "stable": True, "serial_number": "1126493049"}),
     ("toledo-continuous", 9600, {"weight": 123.4, "net": False}),
     ("nmea-wind", 4800, {"angle": 214.8}),
     ("dsmr-p1", 115200, {"energy_import_1": 4.426, "power_import": 0.244, "gas": 0.107}),
@@ -484,15 +495,58 @@ class Simulator(Process):
     ("iec62056-21-c", 1200, {"energy_import": 123.456}),
     ("winsen-mh-z19", 9600, {"co2": 608}),  # FF 86 02 60: 0x0260
 ])
-def test_a_template_is_played_by_its_samples(broker, subscriber, tmp_path, started, template, baud, expected):
-    device = {"name": "it", "template": template, "interval": "500ms", "timeout": "8s"}
-    config = make_config(broker, [{"name": "line", "driver": "serial", "port": "/dev/ttyUSB7", "baud": baud, "devices": [device]}])
-    file = write_config(tmp_path, config)
-    started.add(Simulator([PROGRAM, "simulate", "--dir", str(tmp_path), "-c", str(file)], cwd=str(ROOT)))
-    started.add(Gateway(file, options=("--simulated", str(tmp_path))))
+def test_a_template_is_played_by_its_samples(simulated, subscriber, template, baud, expected):
+    simulated({"name": "it", "template": template, "timeout": "8s"}, baud=baud)
 
     for point, value in expected.items():
         subscriber.wait_for_json(f"gw/it/{point}", value_is(value), deadline_s=30)
+
+
+@pytest.mark.parametrize("template, point, low, high", [
+    ("mettler-mt-sics", "weight", 95, 105), ("yaohua-xk3190-f0", "weight", 140, 160), ("key-value-board", "humidity", 40, 60)])
+def test_a_simulated_value_moves_within_what_its_template_says(simulated, subscriber, template, point, low, high):
+    """The second has a checksum, which is reckoned anew each time."""
+    simulated({"name": "it", "template": template, "publish": {"when": "change"}})
+
+    for n in (1, 2, 3):
+        subscriber.wait_for_json(f"gw/it/{point}", lambda m: m["quality"] == "good", count=n, deadline_s=30)
+    good = [m["value"] for m in map(lambda m: json.loads(m.payload), subscriber.of(f"gw/it/{point}")) if m["quality"] == "good"]
+    assert all(low <= value <= high for value in good) and len(set(good)) > 2, good
+
+
+@pytest.mark.parametrize("point", ["do_tare", "do_zero"])
+def test_a_simulated_balance_does_what_it_is_told(simulated, subscriber, point):
+    simulated({"name": "it", "template": "mettler-mt-sics"})
+    subscriber.wait_for_json("gw/it/weight", lambda m: m["quality"] == "good", deadline_s=30)
+
+    subscriber.client.publish(f"gw/it/{point}/set", "1", qos=1)
+
+    result = subscriber.wait_for_json(f"gw/it/{point}/result")
+    assert result["ok"] is True, result
+
+
+def oven(**keys):
+    """A controller of two letters: one set point with a value and a checksum, one that an answer refuses."""
+    setting = {"access": "w", "type": "number", "from": "frame", "match": "^nothing$", "min": 0, "max": 500}
+    return {"name": "oven", "frame": {"end": r"\r"}, "timeout": "500ms",
+            "poll": {"send": r"T?\r", "sample": r"T=${moving:5:80.0:90.0}\r"},
+            "points": [{"name": "temperature", "from": "key:T"},
+                       {"name": "target", **setting, "write_text": r"ST=${value}*${checksum}\r", "write_reply": "^ST=250 ok",
+                        "write_refused": "^ST=[0-9]+ no", "write_sample": r"ST=${value} ok\r",
+                        "write_checksum": {"type": "xor", "encoding": "hex"}},
+                       {"name": "limit", **setting, "write_text": r"L${value}\r", "write_reply": "^ok", "write_refused": "^no",
+                        "write_sample": r"no\r"}],
+            **keys}
+
+
+def test_a_simulated_instrument_reads_the_value_of_a_command(simulated, subscriber):
+    simulated(oven())
+    subscriber.wait_for_json("gw/oven/temperature", lambda m: m["quality"] == "good" and 80 <= m["value"] <= 90)
+
+    for point, value, ok in (("target", 250, True), ("limit", 7, False)):
+        subscriber.client.publish(f"gw/oven/{point}/set", str(value), qos=1)
+        result = subscriber.wait_for_json(f"gw/oven/{point}/result")
+        assert result["ok"] is ok, result
 
 
 # ---- capture ------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,32 @@ static void requests_are_those_of_the_specifications(void **state)
                 "E4 80"); /* "\xE4\x80" in double quotes of YAML */
 }
 
+static void a_moving_number_keeps_its_width_and_its_decimals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fraction, *text, *want;
+    } rows[] = {
+        {"0", "[${moving:8:-1.50:2}]", "[   -1.50]"},
+        {"1", "[${moving:8:-1.50:2}]", "[    2.00]"},
+        {"0.5", "[${moving:06:100:200}]", "[000150]"},
+        {"0.25", "[${moving:1:0.0:10.0}]", "[2.5]"},
+        {"0.5", "hex:41 ${moving:2:10:20} 0D", "A15\r"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct serial_vars vars = {0};
+        uint8_t buf[64];
+        size_t len;
+
+        serial_vars_set(&vars, SERIAL_MOVING, rows[i].fraction, strlen(rows[i].fraction));
+        assert_int_equal(serial_render(rows[i].text, NULL, &vars, buf, sizeof buf, &len, NULL),
+                         GW_OK);
+        assert_int_equal(len, strlen(rows[i].want));
+        assert_memory_equal(buf, rows[i].want, len);
+    }
+}
+
 static void a_text_that_cannot_be_sent_says_why(void **state)
 {
     (void)state;
@@ -350,6 +376,17 @@ static void mistakes_of_a_declaration_are_found_when_it_is_loaded(void **state)
         {DEVICE("frame: { end: x }, poll: { send: a }, points: [{ name: v, from: frame, request: b "
                 "}]"),
          "there is no poll of the name \"b\""},
+        {DEVICE(
+             "frame: { end: x }, poll: { send: '${moving:5:1.0:2.0}' }, points: [{ name: v, from: "
+             "frame }]"),
+         "${moving} is unknown here"}, /* it is of samples only */
+        {DEVICE("frame: { end: x }, samples: ['${moving:5:2.0:1.0}'], points: [{ name: v, from: "
+                "frame }]"),
+         "${moving:5:2.0:1.0}: behind the colon stands WIDTH:LOW:HIGH"},
+        {DEVICE("frame: { end: x }, samples: ['A${checksum}'], points: [{ name: v, from: frame }]"),
+         "${checksum} is not declared"},
+        {LINE_OF("write_text: A, write_reply: B, write_sample: '${valeu}'"),
+         "${valeu} is unknown here"},
         {DEVICE("frame: { end: x, max_length: 0 }, points: [{ name: v, from: frame }]"),
          "max_length 0 is out of range"},
     };
@@ -391,6 +428,7 @@ int main(void)
         cmocka_unit_test(sums_are_those_of_published_frames),
         cmocka_unit_test(an_sdi12_crc_is_three_characters),
         cmocka_unit_test(requests_are_those_of_the_specifications),
+        cmocka_unit_test(a_moving_number_keeps_its_width_and_its_decimals),
         cmocka_unit_test(a_text_that_cannot_be_sent_says_why),
         cmocka_unit_test(the_speed_of_a_meter_comes_from_its_identification),
         cmocka_unit_test(frames_end_in_every_declared_way),
