@@ -1,0 +1,220 @@
+"""Every code that a result may have: produced from MQTT, with what the wire saw of it; and the manual, the program and these
+tests name the same ones. What is not here is in test_commands.py."""
+import ast
+import json
+import re
+import signal
+import subprocess
+import time
+
+from conftest import BUILD, ROOT, make_config
+from test_commands import config, online, operator, writes  # noqa: F401 (operator is a fixture)
+
+# The first command settles so long that what comes behind it has to wait. Nothing waits for its end.
+SETTLES = [{"name": "speed", "register": "holding:0", "access": "rw", "write": {"settle": "4s"}},
+           {"name": "mode", "register": "holding:1", "access": "rw"}]
+
+
+def codes_of(operator, topic):
+    return {json.loads(m.payload).get("value"): json.loads(m.payload)["code"] for m in operator.answers if m.topic == topic}
+
+
+def begin(operator, slave, value):
+    """A command that is written and settles now."""
+    operator.send("gw/pump/speed/set", str(value))
+    end = time.monotonic() + 30
+    while not writes(slave):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_the_newest_of_those_that_wait_is_written_and_the_others_are_superseded(broker, modbus_tcp_slave, gateway, subscriber,
+                                                                             operator, tmp_path):
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES))
+    online(subscriber)
+    begin(operator, modbus_tcp_slave, 1)
+
+    for value in (2, 3, 4):
+        operator.send("gw/pump/speed/set", str(value))
+    operator.wait("gw/pump/speed/result", 4)
+
+    assert codes_of(operator, "gw/pump/speed/result") == {1: "ok", 2: "superseded", 3: "superseded", 4: "ok"}
+    assert modbus_tcp_slave.unit().get("holding:0", 2) == [4, 0]
+    assert len(writes(modbus_tcp_slave)) == 2
+
+
+def test_more_than_may_wait_is_busy(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES, commands={"max_waiting": 1}))
+    online(subscriber)
+    begin(operator, modbus_tcp_slave, 1)
+
+    assert operator.ask("gw/pump/mode/set", "5")["code"] == "busy"
+
+    operator.wait("gw/pump/speed/result")
+    assert modbus_tcp_slave.unit().get("holding:0", 2) == [1, 0]
+    assert len(writes(modbus_tcp_slave)) == 1
+
+
+def test_what_expires_while_it_waits_is_not_written(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES))
+    online(subscriber)
+    begin(operator, modbus_tcp_slave, 1)
+
+    operator.send("gw/pump/speed/set", {"value": 2, "expires": int(time.time() * 1000) + 1500})
+    operator.wait("gw/pump/speed/result", 2)
+
+    assert codes_of(operator, "gw/pump/speed/result") == {1: "ok", 2: "expired"}
+    assert modbus_tcp_slave.unit().get("holding:0") == [1]
+    assert len(writes(modbus_tcp_slave)) == 1
+
+
+def test_a_stop_answers_what_waits_and_writes_none_of_it(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    process = gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES))
+    online(subscriber)
+    begin(operator, modbus_tcp_slave, 1)
+    operator.send("gw/pump/speed/set", "2")
+    end = time.monotonic() + 30
+    while (tmp_path / "commands.log").read_text().count('"event":"accepted"') < 2:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+    process.signal(signal.SIGTERM)
+    operator.wait("gw/pump/speed/result", 2)
+
+    assert codes_of(operator, "gw/pump/speed/result") == {1: "unverified", 2: "stopping"}
+    assert process.wait() == 0
+    assert modbus_tcp_slave.unit().get("holding:0") == [1]
+    assert len(writes(modbus_tcp_slave)) == 1
+
+
+# A driver that says that all is well and has written nothing, as no driver should. It notes each call.
+BROKEN_DRIVER = """
+#include <field2mqtt/driver.h>
+#include <stdio.h>
+
+struct conf { const char *path; };
+
+static const struct gw_key bus_keys[] = {
+    {.name = "path", .type = GW_KEY_TEXT, .flags = GW_REQUIRED, .offset = offsetof(struct conf, path), .help = "Where."},
+    {0},
+};
+static const struct gw_key no_keys[] = {{0}};
+
+static enum gw_err check_point(const void *bus, const void *device, const void *point, struct gw_point_traits *traits,
+                               struct gw_driver_diag *diag)
+{
+    traits->kind = GW_INT;
+    traits->can_write = true;
+    return GW_OK;
+}
+static enum gw_err open_bus(struct gw_bus *bus, int64_t deadline_us, struct gw_driver_diag *diag) { return GW_OK; }
+static void close_bus(struct gw_bus *bus) {}
+static enum gw_err plan(struct gw_device *device, const uint16_t *points, size_t n, struct gw_plan *plan)
+{
+    for (size_t i = 0; i < n; i++)
+        plan->members[i] = points[i];
+    plan->n_members = n;
+    plan->requests[0] = (struct gw_request){.wire_us = 10, .n_members = (uint16_t)n};
+    plan->n_requests = 1;
+    return GW_OK;
+}
+static enum gw_err execute(struct gw_device *device, const struct gw_request *request, const uint16_t *members,
+                           int64_t deadline_us, struct gw_result *results, struct gw_outcome *outcome)
+{
+    return GW_E_TIMEOUT;
+}
+static enum gw_err write_points(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
+                                int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome)
+{
+    const struct conf *conf = device->bus->conf;
+    FILE *file = fopen(conf->path, "a");
+
+    fprintf(file, "write\\n");
+    fclose(file);
+    *ret_n_written = 0;
+    return GW_OK;
+}
+
+static const struct gw_driver driver = {
+    .name = "broken",
+    .summary = "confirms what it has not done",
+    .bus_keys = bus_keys, .device_keys = no_keys, .point_keys = no_keys,
+    .bus_conf_size = sizeof(struct conf), .device_conf_size = 0, .point_conf_size = 0,
+    .reopen_min_us = 1000000, .reopen_max_us = 2000000,
+    .check_point = check_point, .open = open_bus, .close = close_bus, .plan = plan, .execute = execute,
+    .write = write_points,
+};
+static const struct gw_driver *const drivers[] = {&driver, NULL};
+
+GW_PLUGIN_EXPORT const struct gw_plugin field2mqtt_plugin = {
+    .abi = GW_DRIVER_ABI, .driver_size = sizeof(struct gw_driver), .key_size = sizeof(struct gw_key), .drivers = drivers,
+};
+"""
+
+
+def test_a_driver_that_writes_nothing_has_failed(broker, gateway, subscriber, operator, tmp_path):
+    folder, calls = tmp_path / "plugins", tmp_path / "calls"
+    folder.mkdir(mode=0o755)
+    (tmp_path / "broken.c").write_text(BROKEN_DRIVER)
+    subprocess.run(["cc", "-std=c11", "-shared", "-fPIC", "-I", str(BUILD / "include"), "-o", str(folder / "broken.so"),
+                    str(tmp_path / "broken.c")], check=True)
+    bus = {"name": "b", "driver": "broken", "path": str(calls),
+           "devices": [{"name": "pump", "points": [{"name": "speed", "access": "w"}]}]}
+    gateway(make_config(broker, [bus], commands={"enabled": True, "ids_file": str(tmp_path / "ids"),
+                                                 "audit_file": str(tmp_path / "log")}),
+            options=["--plugin-dir", str(folder)])
+    online(subscriber)
+
+    result = operator.ask("gw/pump/speed/set", "1")
+
+    assert (result["ok"], result["code"]) == (False, "failed")
+    assert calls.read_text() == "write\n"  # and not again
+
+
+# ---- none is forgotten -------------------------------------------------------------------------------
+
+
+def codes_of_the_program():
+    text = (ROOT / "gateway" / "command.c").read_text()
+    return re.findall(r'\[GW_COMMAND_\w+\] = "(\w+)"', text)
+
+
+def rows_of_the_manual():
+    """Codes and what the manual says of what reached the device."""
+    table = (ROOT / "docs" / "commands.md").read_text().partition("| code | means |")[2].partition("\n\n")[0]
+    return [(code, cells[-2].strip()) for cells in (line.split("|") for line in table.splitlines()[2:])
+            for code in re.findall(r"`(\w+)`", cells[1])]
+
+
+def codes_of_the_tests():
+    """Texts that a test compares a code with, or lists as the one to come: operands of comparisons, and rows of tables."""
+    found = set()
+    for file in ("test_commands.py", "test_command_codes.py"):
+        for node in ast.walk(ast.parse((ROOT / "tests" / "e2e" / file).read_text())):
+            if isinstance(node, ast.Compare):
+                found |= {n.value for side in node.comparators for n in ast.walk(side) if isinstance(n, ast.Constant)}
+            elif isinstance(node, ast.Tuple):
+                found |= {n.value for n in node.elts if isinstance(n, ast.Constant)}
+    return found
+
+
+def test_the_manual_has_every_code_of_the_program_once():
+    assert sorted(code for code, _ in rows_of_the_manual()) == sorted(codes_of_the_program())
+
+
+def test_a_test_asks_for_every_code():
+    codes = set(codes_of_the_program())
+
+    assert len(codes) > 30
+    assert codes - codes_of_the_tests() == set()
+
+
+def test_the_manual_says_of_each_refusal_that_nothing_was_sent():
+    """In the program the codes stand in two groups: refused before anything was sent, and the device was asked."""
+    enum = (ROOT / "gateway" / "command.h").read_text().partition("enum gw_command_code {")[2].partition("}")[0]
+    before = re.findall(r"GW_COMMAND_\w+", enum.partition("The device was asked")[0])
+    words = dict(re.findall(r'\[(GW_COMMAND_\w+)\] = "(\w+)"', (ROOT / "gateway" / "command.c").read_text()))
+
+    for code, sent in rows_of_the_manual():
+        was_sent = code == "ok" or code not in [words[name] for name in before]
+        assert (sent != "no") == was_sent, code
