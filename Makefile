@@ -8,6 +8,7 @@
 #: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
 #: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
 #: make coverage      which lines the tests reach: build/coverage/report
+#: make bench         the gateway against references of the same run: build/bench.md, build/bench.svg; ROWS="flat rtu"
 #: make bench-outbox  the outbox on disk against plain SQLite, and in an outage: build/bench-outbox.md
 #: make bench-serial  frames a second of one serial port and what they cost, against a bare loop that reads
 #: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
@@ -137,6 +138,12 @@ fuzz-smoke:
 # Processor seconds of the gateway per 100,000 values; BUILDS="A B" compares builds in one run.
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libgateway.a
 	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
+$(B)/tests/bench/reference: LIBS += $(call pkg,--cflags --libs libmodbus)
+$(B)/tests/bench/reference.o: CPPFLAGS += $(call pkg,--cflags libmodbus)
+bench_tools := field sink reference
+bench:
+	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all $(addprefix build/release/tests/bench/,$(bench_tools))
+	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/bench.py $(ROWS)
 bench-outbox:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all build/release/tests/bench/outbox_rows
 	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/bench_outbox.py
@@ -226,5 +233,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench-outbox bench-serial bench-publisher soak demo lint format format-check \
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-serial bench-publisher soak demo lint format format-check \
         deb install install-files keys help clean
