@@ -6,7 +6,7 @@
 #: make install       to PREFIX=/usr/local, below DESTDIR; the release build unless VARIANT says otherwise
 #: make deb           the Debian packages in build/deb
 #: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
-#: make fuzz-smoke    every parser for FUZZ_SECONDS=20 of random input
+#: make fuzz          every parser for FUZZ_SECONDS=300 of random input; make fuzz-smoke: for 20 s
 #: make coverage      which lines the tests reach: build/coverage/report
 #: make bench         the gateway against references of the same run: build/bench.md, build/bench.svg; ROWS="flat rtu"
 #: make bench-outbox  the outbox on disk against plain SQLite, and in an outage: build/bench-outbox.md
@@ -123,17 +123,17 @@ e2e: all
 soak: all
 	@FIELD2MQTT_SOAK=1 $(PYTHON) -m pytest -q -n 2 -k soak $(PYTEST_FLAGS) tests/e2e
 
-# Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan.
-FUZZ_SECONDS ?= 20
+# Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan. What `make fuzz` finds
+# of use is kept in build/fuzz/corpus, and the next run begins with it.
 fuzz := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/tests/fuzz/fuzz_serial_%: $(B)/tests/fuzz/fuzz_serial_%.o $(call driver_obj,serial) $(B)/libgateway.a
 	$(call say,LD)$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_serial) $(LIBS)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(call driver_obj,modbus) $(B)/libgateway.a
 	$(call say,LD)$(CC) -o $@ $^ -fsanitize=fuzzer $(LDFLAGS) $(LIBS_modbus) $(LIBS)
 fuzz-targets: $(addprefix $(B)/,$(fuzz))
-fuzz-smoke:
+fuzz fuzz-smoke:
 	@$(MAKE) --no-print-directory VARIANT=fuzz CC=clang $(jobs) fuzz-targets
-	@tests/fuzz/smoke $(FUZZ_SECONDS) $(addprefix build/fuzz/,$(fuzz))
+	@tests/fuzz/smoke $(or $(FUZZ_SECONDS),$(if $(filter fuzz,$@),300,20)) $(addprefix build/fuzz/,$(fuzz))
 
 # Processor seconds of the gateway per 100,000 values; BUILDS="A B" compares builds in one run.
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libgateway.a
@@ -235,3 +235,4 @@ clean:
 
 .PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-serial bench-publisher soak demo lint format format-check \
         deb install install-files keys help clean
+.PHONY: fuzz faults
