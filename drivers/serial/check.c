@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/serial/mbus.h"
 #include "drivers/serial/notation.h"
 #include "drivers/serial/reader.h"
 
@@ -18,7 +19,10 @@ struct serial_type_spec serial_point_type(const struct serial_point_conf *point)
     struct serial_type_spec spec = {(enum serial_type)(point->type >> 8),
                                     (uint8_t)(point->type & 0xFF)};
 
-    if (spec.type == SERIAL_TYPE_DEFAULT)
+    if (point->from.kind == SERIAL_MBUS)
+        spec = (struct serial_type_spec){
+            serial_mbus_is_text(&point->from.mbus) ? SERIAL_TEXT : SERIAL_NUMBER, 0};
+    else if (spec.type == SERIAL_TYPE_DEFAULT)
         spec = point->from.kind == SERIAL_BYTE ? (struct serial_type_spec){SERIAL_UINT, 1}
                                                : (struct serial_type_spec){SERIAL_NUMBER, 0};
     return spec;
@@ -200,6 +204,8 @@ static enum gw_err check_conditions(const struct serial_device_conf *device,
             return COMPLAIN(diag, "conditions", "a condition has neither \"match\" nor \"from\"");
         if (where->kind == SERIAL_GROUP)
             return COMPLAIN(diag, "conditions", "a condition has no groups; say it with match");
+        if (where->kind == SERIAL_MBUS)
+            return COMPLAIN(diag, "conditions", "a condition has no M-Bus records");
         if (where->kind != SERIAL_NOWHERE && where->kind != SERIAL_BYTE &&
             !condition[i].equals.n_items)
             return COMPLAIN(diag, "conditions", "a condition on a text has no \"equals\"");
@@ -253,6 +259,8 @@ static enum gw_err check_type(const struct serial_point_conf *point, struct gw_d
     size_t n_bytes = point->from.has_last ? point->from.last - point->from.first + 1u : 0;
     bool is_binary = spec.type >= SERIAL_UINT;
 
+    if (point->from.kind == SERIAL_MBUS && point->type)
+        return COMPLAIN(diag, "type", "an M-Bus record says itself of which type it is");
     if (is_binary && point->from.kind != SERIAL_BYTE && serial_is_read(point))
         return COMPLAIN(diag, "type", "this type is for bytes: from: byte:4");
     if (spec.size && n_bytes && n_bytes != spec.size)

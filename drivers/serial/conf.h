@@ -52,6 +52,59 @@ enum serial_place_kind {
     SERIAL_OBIS,    /* "obis:1-0:1.8.0" or "obis:0-1:24.2.1[2]": a parenthesis after an OBIS code */
     SERIAL_JSON,    /* "json:/sensors/0/t": an RFC 6901 pointer */
     SERIAL_BYTE,    /* "byte:4", "byte:4-7", "byte:1&0x04": bytes from 0 on, with a mask */
+    SERIAL_MBUS,    /* "mbus:energy,storage=1": a record of an M-Bus answer */
+};
+
+enum serial_mbus_quantity {
+    SERIAL_MBUS_ENERGY,   /* Wh */
+    SERIAL_MBUS_ENERGY_J, /* J */
+    SERIAL_MBUS_VOLUME,   /* m3 */
+    SERIAL_MBUS_MASS,     /* kg */
+    SERIAL_MBUS_ON_TIME,  /* s */
+    SERIAL_MBUS_OPERATING_TIME,
+    SERIAL_MBUS_POWER,            /* W */
+    SERIAL_MBUS_POWER_J,          /* J/h */
+    SERIAL_MBUS_FLOW,             /* m3/h */
+    SERIAL_MBUS_MASS_FLOW,        /* kg/h */
+    SERIAL_MBUS_FLOW_TEMPERATURE, /* degrees Celsius */
+    SERIAL_MBUS_RETURN_TEMPERATURE,
+    SERIAL_MBUS_TEMPERATURE_DIFFERENCE, /* K */
+    SERIAL_MBUS_EXTERNAL_TEMPERATURE,
+    SERIAL_MBUS_PRESSURE, /* bar */
+    SERIAL_MBUS_DATE,
+    SERIAL_MBUS_DATETIME,
+    SERIAL_MBUS_HCA, /* units of a heat cost allocator */
+    SERIAL_MBUS_FABRICATION_NUMBER,
+    SERIAL_MBUS_ERROR_FLAGS,
+    SERIAL_MBUS_VOLTAGE, /* V */
+    SERIAL_MBUS_CURRENT, /* A */
+    SERIAL_MBUS_VIF,     /* by its VIF, the number as it stands */
+    SERIAL_MBUS_ID,      /* from here on of the header, in its order */
+    SERIAL_MBUS_MANUFACTURER,
+    SERIAL_MBUS_VERSION,
+    SERIAL_MBUS_MEDIUM,
+    SERIAL_MBUS_ACCESS,
+    SERIAL_MBUS_STATUS,
+};
+
+enum serial_mbus_function {
+    SERIAL_MBUS_INSTANTANEOUS,
+    SERIAL_MBUS_MAX,
+    SERIAL_MBUS_MIN,
+    SERIAL_MBUS_DURING_ERROR,
+};
+
+enum { SERIAL_MBUS_VIFE_MAX = 8 };
+
+/* Which record of an M-Bus answer. */
+struct serial_mbus_pick {
+    uint8_t quantity;                           /* enum serial_mbus_quantity */
+    uint8_t table, vif;                         /* of SERIAL_MBUS_VIF */
+    uint8_t function;                           /* enum serial_mbus_function */
+    uint8_t nth;                                /* of several, from 1 on */
+    uint8_t n_vife, vife[SERIAL_MBUS_VIFE_MAX]; /* the very extensions; none: only such as scale */
+    uint32_t tariff, subunit;
+    uint64_t storage;
 };
 
 struct serial_place {
@@ -61,6 +114,7 @@ struct serial_place {
     bool from_end;                  /* bytes: first counts from the end, 1 is the last byte */
     uint64_t mask;                  /* 0: none */
     char name[SERIAL_NAME_MAX + 1]; /* of a group, key, OBIS code or pointer */
+    struct serial_mbus_pick mbus;
 };
 
 /* ---- frames ---------------------------------------------------------------------------------------- */

@@ -276,7 +276,7 @@ const struct gw_key serial_point_keys[] = {
         "from", from,
         "Where in a message the point stands: frame, group:NAME of the pattern, column:4-11 (from "
         "1 on), field:3 (from 1 on), key:T, obis:1-0:1.8.0, json:/a/0/b, byte:4, byte:4-7, "
-        "byte:1&0x04 (from 0 on, -1 is the last).",
+        "byte:1&0x04 (from 0 on, -1 is the last), mbus:energy,storage=1.",
         "column:4-11"),
     {.name = "type",
      .type = GW_KEY_CHOICE,

@@ -11,6 +11,8 @@ extern const struct gw_choice serial_parities[];
 /* What serial_parse_place takes. */
 #define SERIAL_PLACE_PATTERN                                                                       \
     "^(frame|(group|key):.+|(column|field):[0-9]+(-[0-9]+)?|obis:[0-9A-Fa-f:.*-]+(\\[[0-9]+\\])?|" \
-    "json:(/.*)?|byte:-?[0-9]+(-[0-9]+)?(&(0x[0-9A-Fa-f]+|[0-9]+))?)$"
+    "json:(/"                                                                                      \
+    ".*)?|mbus:[a-z_]+(=[0-9A-Fa-f]+)?(,[a-z]+=[0-9A-Za-z]+)*|byte:-?[0-9]+(-[0-9]+)?(&(0x[0-9A-"  \
+    "Fa-f]+|[0-9]+))?)$"
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/serial/mbus.h"
+
 enum gw_err serial_complain(struct gw_driver_diag *diag, const char *fmt, ...)
 {
     va_list args;
@@ -226,6 +228,12 @@ static enum gw_err parse_obis(const char *text, struct serial_place *place,
     return GW_OK;
 }
 
+static enum gw_err parse_mbus(const char *text, struct serial_place *place,
+                              struct gw_driver_diag *diag)
+{
+    return serial_mbus_parse(text, &place->mbus, diag);
+}
+
 enum gw_err serial_parse_place(const char *text, void *field, struct gw_driver_diag *diag)
 {
     static const struct {
@@ -236,7 +244,7 @@ enum gw_err serial_parse_place(const char *text, void *field, struct gw_driver_d
         {"group:", SERIAL_GROUP, parse_name},  {"column:", SERIAL_COLUMN, parse_range},
         {"field:", SERIAL_FIELD, parse_range}, {"key:", SERIAL_KEY, parse_name},
         {"obis:", SERIAL_OBIS, parse_obis},    {"json:", SERIAL_JSON, parse_name},
-        {"byte:", SERIAL_BYTE, parse_range},
+        {"byte:", SERIAL_BYTE, parse_range},   {"mbus:", SERIAL_MBUS, parse_mbus},
     };
     struct serial_place place = {.kind = SERIAL_WHOLE};
 
@@ -257,6 +265,6 @@ enum gw_err serial_parse_place(const char *text, void *field, struct gw_driver_d
     }
     return serial_complain(diag,
                            "\"%.60s\" is no place; it is frame, group:NAME, column:4-11, field:3, "
-                           "key:NAME, obis:CODE, json:/POINTER or byte:4",
+                           "key:NAME, obis:CODE, json:/POINTER, byte:4 or mbus:QUANTITY",
                            text);
 }

@@ -173,6 +173,7 @@ bool serial_place_find(const struct serial_place *place, const struct serial_poi
     case SERIAL_BYTE:
         return find_bytes(place, frame, n_bytes, ret);
     case SERIAL_GROUP:
+    case SERIAL_MBUS:
     case SERIAL_NOWHERE:
         break;
     }

@@ -1,4 +1,4 @@
-/* place: where in a frame something stands. Pure; groups of patterns are the reader's business. */
+/* place: where in a frame something stands. Pure; groups of patterns and records of M-Bus are the reader's business. */
 #ifndef SERIAL_PLACE_H
 #define SERIAL_PLACE_H
 
@@ -10,7 +10,7 @@ struct serial_slice {
     size_t len;
 };
 
-/* Finds a place other than a group. False: the frame has no such place. */
+/* Finds a place other than a group or an M-Bus record. False: the frame has no such place. */
 bool serial_place_find(const struct serial_place *place, const struct serial_point_conf *point,
                        const struct serial_frame *frame, size_t n_bytes, struct serial_slice *ret);
 /* Finds the value of a JSON pointer in a whole, well-formed JSON text; of a text without its quotes, escapes as they are.

@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/serial/mbus.h"
 #include "drivers/serial/reader.h"
+
+_Static_assert((int)SERIAL_MBUS_TEXT <= (int)SERIAL_TEXT_MAX, "a text of M-Bus fits");
 
 /* One point being read. */
 struct reading {
@@ -334,6 +337,8 @@ void serial_reader_read(struct serial_reader *reader, const struct serial_frame 
     *ret_result = (struct gw_result){.err = GW_OK};
     if (reader->reason && !conf->always)
         fail(&r, reader->reason);
+    else if (conf->from.kind == SERIAL_MBUS && serial_reader_brings(reader, point))
+        serial_mbus_read(&conf->from.mbus, frame, reader->texts[point], ret_result);
     else if (!serial_reader_brings(reader, point) ||
              !find(&r, &conf->from, spec.size ? spec.size : 1, &r.text) ||
              is_blank(conf, &spec, r.text))

@@ -288,3 +288,47 @@ class Iec62056Meter(Instrument):
         self.say(self.spoil(block) if self.spoil else block)
         self.readouts += 1
         self.baud = 300
+
+
+def mbus_long(body):
+    """A long frame of EN 13757-2 around control, address, CI and data."""
+    return bytes((0x68, len(body), len(body), 0x68)) + body + bytes((sum(body) & 0xFF, 0x16))
+
+
+class MbusLine(Instrument):
+    """Meters on an M-Bus: {primary address: answer, a whole long frame}. By EN 13757-2 and -3: SND_NKE (40), REQ_UD2 (5B, 7B) and
+    selection (CI 52 at address FD) by identification number, where F is any digit. What is no frame gets no answer."""
+
+    def __init__(self, link, meters):
+        self.meters, self.selected, self.selections, self._heard = meters, None, [], b""
+        super().__init__(link)
+
+    def answer(self, data):
+        self._heard += data
+        while self._heard:
+            size = 5 if self._heard[0] == 0x10 else self._heard[1] + 6 if self._heard[0] == 0x68 and len(self._heard) > 1 else 1
+            if len(self._heard) < size:
+                return
+            frame, self._heard = self._heard[:size], self._heard[size:]
+            body = frame[1:-2] if size == 5 else frame[4:-2]
+            if size > 1 and frame[-1] == 0x16 and frame[-2] == sum(body) & 0xFF:
+                self.obey(body)
+
+    def obey(self, body):
+        control, address = body[0], body[1]
+        if control == 0x53 and address == 0xFD and body[2] == 0x52:
+            wanted = body[3:7][::-1].hex().upper()
+            self.selections.append(wanted)
+            fits = [a for a, frame in self.meters.items()
+                    if all(w in ("F", d) for w, d in zip(wanted, frame[7:11][::-1].hex().upper()))]
+            self.selected = fits[0] if len(fits) == 1 else None
+            if self.selected is not None:
+                self.say(b"\xE5")
+        elif control == 0x40 and address == 0xFD:
+            self.selected = None
+        elif control == 0x40 and address in self.meters:
+            self.say(b"\xE5")
+        elif control in (0x5B, 0x7B):
+            frame = self.meters.get(self.selected if address == 0xFD else address)
+            if frame:
+                self.say(frame)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import PROGRAM, ROOT, SLOW, Gateway, Process, make_config, write_config
-from serial_instruments import Iec62056Meter, LineInstrument, MtSics, Talker, dsmr, nmea, pms5003, toledo
+from serial_instruments import Iec62056Meter, LineInstrument, MbusLine, MtSics, Talker, dsmr, mbus_long, nmea, pms5003, toledo
 
 
 def value_is(value):
@@ -360,6 +360,37 @@ def test_a_line_that_hears_itself(broker, gateway, subscriber, tmp_path, started
     assert good_values(subscriber, "gw/t01/level") == {1.5}
 
 
+# ---- M-Bus ---------------------------------------------------------------------------------------------------------------
+
+
+def heat_meter(number, energy_kwh, flow_dc, address):
+    """The answer of a meter: BCD energy in kWh (VIF 06) and flow temperature in 0.1 degrees (VIF 5A), after the long header."""
+    digits = bytes.fromhex(f"{energy_kwh:08d}")[::-1]
+    return mbus_long(bytes((0x08, address, 0x72)) + bytes.fromhex(number)[::-1] + bytes.fromhex("AE4C 0E 04 B5 00 0000") +
+                     b"\x0C\x06" + digits + b"\x02\x5A" + flow_dc.to_bytes(2, "little", signed=True))
+
+
+def test_mbus_meters_are_found_by_their_numbers(broker, gateway, subscriber, tmp_path, started):
+    """Two that nobody has given an address (they answer as 0, so that only selection tells them apart), and one with its own."""
+    meters = {100: heat_meter("21265095", 1234, 653, 0), 101: heat_meter("02205100", 77, -15, 0), 5: heat_meter("00000005", 9, 200, 5)}
+    line = started.add(MbusLine(tmp_path / "mbus", meters))
+
+    def meter(name, address, template="mbus-heat-meter-secondary"):
+        absent = ("volume", "power", "flow", "return_temperature", "temperature_difference")
+        return {"name": name, "template": template, "address": address, "timeout": "500ms",
+                "points": [{"name": point, "enabled": False} for point in absent]}
+
+    gateway(make_config(broker, [bus(line, meter("a", "21265095"), meter("b", "02205100"), meter("c", "5", "mbus-heat-meter"))]))
+
+    for device, energy, flow in (("a", 1234, 65.3), ("b", 77, -1.5), ("c", 9, 20)):
+        subscriber.wait_for_json(f"gw/{device}/energy", value_is(energy), count=2)
+        subscriber.wait_for_json(f"gw/{device}/flow_temperature", value_is(flow))
+    assert {"21265095", "02205100"} == set(line.selections)
+    assert subscriber.wait_for_json("gw/a/manufacturer")["value"] == "SEN"  # AE 4C, as in the telegram of its maker
+    for device, energy in (("a", 1234), ("b", 77), ("c", 9)):
+        assert good_values(subscriber, f"gw/{device}/energy") == {energy}
+
+
 # ---- plugging -----------------------------------------------------------------------------------------------------------
 
 
@@ -493,6 +524,8 @@ def simulated(broker, tmp_path, started):
     ("dsmr-p1", 115200, {"energy_import_1": 4.426, "power_import": 0.244, "gas": 0.107}),
     ("plantower-pms5003", 9600, {"pm25": 8, "count_03": 1200}),
     ("iec62056-21-c", 1200, {"energy_import": 123.456}),
+    ("mbus-calec", 2400, {"id": "03575845", "energy": 1389817, "volume": 504647}),
+    ("mbus-heat-meter-secondary", 2400, {"id": "02205100", "temperature_difference": 77.23}),
     ("winsen-mh-z19", 9600, {"co2": 608}),  # FF 86 02 60: 0x0260
 ])
 def test_a_template_is_played_by_its_samples(simulated, subscriber, template, baud, expected):
