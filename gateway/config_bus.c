@@ -84,7 +84,7 @@ static void resolve_reopen(struct gw_loader *loader, const struct gw_bus_draft *
     bus->reopen_max_us = draft->reopen_max_us ? draft->reopen_max_us : bus->driver->reopen_max_us;
     if (bus->reopen_min_us <= bus->reopen_max_us)
         return;
-    if (min && max)
+    if (min && max && gw_is_sound(loader, min) && gw_is_sound(loader, max))
         gw_diag_add(loader->diags, gw_yaml_mark(min), "reopen_min is longer than reopen_max");
     else if (min) /* the driver's own other end gives way */
         bus->reopen_max_us = bus->reopen_min_us;

@@ -91,6 +91,12 @@ const char *gw_describe(struct gw_loader *loader, const struct gw_yaml_node *val
     return gw_arena_print(&loader->memory.nodes, "\"%.*s...\"", (int)len, value->text);
 }
 
+bool gw_is_sound(const struct gw_loader *loader, const struct gw_yaml_node *value)
+{
+    return !value || (!gw_diags_any_at(loader->diags, gw_yaml_mark(value)) &&
+                      !gw_diags_any_at(loader->diags, gw_yaml_key_mark(value)));
+}
+
 /* One value being decoded. */
 struct decoding {
     struct gw_loader *loader;

@@ -94,6 +94,8 @@ void gw_decode_defaults(struct gw_loader *loader, const struct gw_key *keys, voi
                         bool expands);
 /* What a value is, for sentences: `"fast"`, `a list`, `nothing`. */
 const char *gw_describe(struct gw_loader *loader, const struct gw_yaml_node *value);
+/* Whether nothing was said against a value or its key, so that it may be compared with another; NULL is sound. */
+bool gw_is_sound(const struct gw_loader *loader, const struct gw_yaml_node *value);
 
 enum gw_number_kind { GW_NOT_A_NUMBER, GW_WHOLE, GW_HEX, GW_REAL, GW_NAN, GW_INFINITE };
 /* Tells what number a plain scalar is. Source: YAML 1.2, 10.3.2 (core schema), without octal. */

@@ -176,6 +176,18 @@ static void check_state_topic(struct gw_loader *loader, const struct gw_yaml_nod
                     "state_topic \"%.300s\" %s", topic, why);
 }
 
+static void check_reconnect(struct gw_loader *loader, const struct gw_yaml_node *map,
+                            const struct gw_mqtt_conf *conf)
+{
+    const struct gw_yaml_node *min = gw_yaml_get(map, "reconnect_min"),
+                              *max = gw_yaml_get(map, "reconnect_max");
+
+    if (conf->reconnect_min_us > conf->reconnect_max_us && gw_is_sound(loader, min) &&
+        gw_is_sound(loader, max))
+        gw_diag_add(loader->diags, gw_yaml_mark(min ? min : max),
+                    "reconnect_min is longer than reconnect_max");
+}
+
 static uint64_t fingerprint(const struct gw_loader *loader, const struct gw_yaml_node *map,
                             const struct gw_mqtt_conf *conf)
 {
@@ -207,12 +219,7 @@ void gw_load_mqtt(struct gw_loader *loader, const struct gw_yaml_node *map,
     load_tls(loader, gw_walk_child(&walk, "tls"), &draft.conf.tls, &kinds,
              draft.conf.servers.n_items > 0);
     check_state_topic(loader, map, draft.conf.state_topic);
-    if (draft.conf.reconnect_min_us > draft.conf.reconnect_max_us)
-        gw_diag_add(
-            loader->diags,
-            gw_yaml_mark(gw_yaml_get(map, gw_yaml_get(map, "reconnect_min") ? "reconnect_min"
-                                                                            : "reconnect_max")),
-            "reconnect_min is longer than reconnect_max");
+    check_reconnect(loader, map, &draft.conf);
     draft.conf.fingerprint = fingerprint(loader, map, &draft.conf);
     *ret_mqtt = draft.conf;
 }

@@ -196,6 +196,18 @@ size_t gw_diags_n_added(const struct gw_diags *diags)
     return diags->n_added;
 }
 
+bool gw_diags_any_at(const struct gw_diags *diags, struct gw_mark mark)
+{
+    for (size_t i = 0; i < diags->n_kept; i++) {
+        const struct diag *diag = &diags->kept[i];
+
+        if (!diag->is_warning && diag->mark.file && mark.file && diag->mark.line == mark.line &&
+            diag->mark.column == mark.column && strcmp(diag->mark.file, mark.file) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool gw_diags_any(const struct gw_diags *diags)
 {
     return diags->n_mistakes > 0;

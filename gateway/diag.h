@@ -33,6 +33,8 @@ void gw_diag_hide_line(struct gw_diags *diags, struct gw_mark mark);
 size_t gw_diags_count(const struct gw_diags *diags); /* mistakes, without warnings */
 /* Counts every call of gw_diag_add, repetitions too: unchanged means that all was well in between. */
 size_t gw_diags_n_added(const struct gw_diags *diags);
+/* Whether a mistake is kept that is at this place. */
+bool gw_diags_any_at(const struct gw_diags *diags, struct gw_mark mark);
 bool gw_diags_any(const struct gw_diags *diags);
 
 /* Prints all in the order of file and line: "FILE:LINE:COL: SENTENCE\n    SOURCE LINE\n        ^\n".
