@@ -14,6 +14,7 @@
 #: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
 #: make soak         nothing is lost in an outage of 10 minutes
 #: make keys          docs/keys.md from the tables of keys
+#: make man           manual pages from docs/, in build/man; needs lowdown
 #: make deps          install the Debian packages that are missing
 #: make clean         forget all that was built
 #:
@@ -214,6 +215,9 @@ install-files: all
 	install -m 644 $(wildcard config/mosquitto/*) $(manual)/config/mosquitto
 	install -m 644 $(wildcard config/dashboards/*) $(manual)/config/dashboards
 	install -m 644 $(wildcard drivers/example/*.[ch]) $(manual)/drivers/example
+	command -v lowdown >/dev/null || { echo 'no manual pages: lowdown is not installed'; exit 0; }; \
+	    $(MAKE) --no-print-directory man && install -d $(to)/share/man/man1 $(to)/share/man/man5 && \
+	    install -m 644 build/man/*.1 $(to)/share/man/man1 && install -m 644 build/man/*.5 $(to)/share/man/man5
 
 # The Debian packages, from a copy of the sources, since dpkg-buildpackage writes beside them.
 deb:
@@ -227,6 +231,14 @@ deb:
 keys: all
 	$(exe) schema --markdown >docs/keys.md
 
+# Manual pages, of the same text as the manual.
+man_page = mkdir -p $(@D) && docs/make-man $(1) $(version) $(2) $(filter %.md,$^) >$@.$$$$ && mv $@.$$$$ $@
+man: build/man/field2mqtt.1 build/man/field2mqtt.yaml.5
+build/man/field2mqtt.1: docs/command-line.md docs/make-man gateway/cmd.h
+	$(call say,MAN)$(call man_page,field2mqtt 1,'an MQTT gateway for field hardware' '**field2mqtt.yaml**(5)')
+build/man/field2mqtt.yaml.5: docs/configuration.md docs/keys.md docs/make-man gateway/cmd.h
+	$(call say,MAN)$(call man_page,field2mqtt.yaml 5,'configuration of field2mqtt' '**field2mqtt**(1)')
+
 help:
 	@sed -n 's/^#: //p' Makefile
 
@@ -234,5 +246,5 @@ clean:
 	rm -rf build
 
 .PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-serial bench-publisher soak demo lint format format-check \
-        deb install install-files keys help clean
+        deb install install-files keys man help clean
 .PHONY: fuzz faults

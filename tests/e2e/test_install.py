@@ -41,7 +41,7 @@ def test_everything_is_where_it_belongs(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     assert {"bin/field2mqtt", "lib/field2mqtt/modbus.so", "include/field2mqtt/driver.h",
             "share/field2mqtt/devices/eastron-sdm630.yaml", "share/doc/field2mqtt/README.md",
-            "share/doc/field2mqtt/docs/keys.md", "share/doc/field2mqtt/drivers/example/example.c"} <= files
+            "share/man/man1/field2mqtt.1", "share/man/man5/field2mqtt.yaml.5", "share/doc/field2mqtt/docs/keys.md", "share/doc/field2mqtt/drivers/example/example.c"} <= files
     assert {path.split("/")[0] for path in files} == {"bin", "lib", "include", "share"}
     templates = {path.name for path in (ROOT / "config/devices").glob("*.yaml")}
     assert {path.name for path in (installed / "share/field2mqtt/devices").iterdir()} == templates

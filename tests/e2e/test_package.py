@@ -90,6 +90,13 @@ def test_lintian_finds_no_error(packages):
     done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error", str(changes)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "E: " not in done.stdout
+    assert not re.search(r"man-?page|manual-page|groff", done.stdout), done.stdout
+
+
+def test_the_package_has_the_manual_pages(packages):
+    files = run("dpkg-deb", "-c", packages["field2mqtt"])
+    assert re.search(r"/usr/share/man/man1/field2mqtt\.1\.gz", files)
+    assert re.search(r"/usr/share/man/man5/field2mqtt\.yaml\.5\.gz", files)
 
 
 def test_the_package_lives_from_installation_to_purging(tmp_path, packages, system, started):
