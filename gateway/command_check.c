@@ -155,7 +155,8 @@ static enum gw_command_code explain(const struct gw_point_conf *point, const str
         return refuse(why, GW_COMMAND_UNKNOWN_NAME, "%s has no name for %s; it takes %s",
                       point->name, text, list_names(map, names));
     if (traits->kind == GW_BOOL)
-        return refuse(why, GW_COMMAND_OUT_OF_RANGE, "%s takes true, false, 1 or 0", point->name);
+        return refuse(why, GW_COMMAND_OUT_OF_RANGE, "%s takes %s", point->name,
+                      traits->raw_min > 0 ? "nothing but true" : "true, false, 1 or 0");
     if (traits->kind == GW_FLOAT32 || traits->kind == GW_FLOAT64)
         return refuse(why, GW_COMMAND_OUT_OF_RANGE, "%s does not fit into %s", text, point->name);
     if (!(raw >= traits->raw_min && raw <= traits->raw_max) &&

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "drivers/modbus/pdu.h"
 #include "drivers/modbus/plan.h"
 #include "drivers/modbus/regs.h"
 
@@ -200,6 +201,46 @@ static enum gw_err check_write(const struct point *point)
     return GW_OK;
 }
 
+/* Functions of the specification that are not confirmed by their own bytes. */
+static bool has_own_answer(uint8_t function)
+{
+    return (function >= MODBUS_FC_READ_COILS && function <= MODBUS_FC_READ_INPUT) ||
+           function == MODBUS_FC_WRITE_COILS || function == MODBUS_FC_WRITE_REGISTERS ||
+           function == MODBUS_FC_READ_WRITE;
+}
+
+static enum gw_err check_raw(const struct point *point)
+{
+    const struct modbus_point_conf *conf = point->conf;
+    uint8_t function = conf->request.bytes[0];
+
+    if (function == 0 || function > 0x7F)
+        return complain(point->diag, "register", "a request begins with its function, 01-7F");
+    if (conf->low_part.is_set || conf->scale_register.is_set || conf->write_address.is_set)
+        return complain(point->diag,
+                        conf->low_part.is_set         ? "low_register"
+                        : conf->scale_register.is_set ? "scale_register"
+                                                      : "write_register",
+                        "a raw request has no registers");
+    if (conf->reply.n > 0 && conf->reply.bytes[0] != function)
+        return complain(point->diag, "reply",
+                        "the reply to a request of function %02X begins with it", function);
+    if (conf->reply.n == 0 && has_own_answer(function))
+        return complain(
+            point->diag, "register",
+            "function %d is not answered with the bytes of the request; say with reply: "
+            "what confirms it",
+            function);
+    return GW_OK;
+}
+
+/* Written is true, and nothing else: what would false be? */
+static void raw_traits(struct gw_point_traits *ret_traits)
+{
+    *ret_traits =
+        (struct gw_point_traits){.kind = GW_BOOL, .raw_min = 1, .raw_max = 1, .can_write = true};
+}
+
 enum gw_err modbus_check_point(const void *bus_conf, const void *device_conf,
                                const void *point_conf, struct gw_point_traits *ret_traits,
                                struct gw_driver_diag *diag)
@@ -208,6 +249,12 @@ enum gw_err modbus_check_point(const void *bus_conf, const void *device_conf,
     const struct point point = {device_conf, conf, modbus_point_type(conf), diag};
 
     (void)bus_conf;
+    if (modbus_is_raw(conf)) {
+        raw_traits(ret_traits);
+        return check_raw(&point);
+    }
+    if (conf->reply.n > 0)
+        return complain(diag, "reply", "only a raw request (register: raw:42) has one");
     enum gw_err err = check_addresses(&point);
     if (!err)
         err =

@@ -135,6 +135,13 @@ struct modbus_address {
     uint16_t first; /* 0-based, as on the wire */
 };
 
+/* Bytes of a PDU, from the function on. */
+enum { MODBUS_RAW_MAX = 64 };
+struct modbus_bytes {
+    uint8_t n; /* 0: none */
+    uint8_t bytes[MODBUS_RAW_MAX];
+};
+
 enum modbus_scale_kind {
     MODBUS_SCALE_SUNSSF,        /* x 10^int16 */
     MODBUS_SCALE_DECIMALS,      /* x 10^-uint16 */
@@ -143,7 +150,9 @@ enum modbus_scale_kind {
 };
 
 struct modbus_point_conf {
-    struct modbus_address address; /* key register */
+    struct modbus_address address; /* key register; not set for a raw request */
+    struct modbus_bytes request;   /* key register: raw:42, sent when true is written */
+    struct modbus_bytes reply;     /* key reply: what confirms it; none: the same bytes */
     struct modbus_address
         low_part; /* key low_register: the low half of a value whose halves stand apart */
     struct modbus_type_spec type; /* key type; default bool for bits, uint16 for registers */
@@ -163,6 +172,17 @@ enum { MODBUS_COIL_ON = 0xFF00, MODBUS_COIL_OFF = 0 };
 static inline bool modbus_area_is_bits(enum modbus_area area)
 {
     return area == MODBUS_COIL || area == MODBUS_DISCRETE;
+}
+
+static inline bool modbus_is_raw(const struct modbus_point_conf *point)
+{
+    return point->request.n > 0;
+}
+
+/* What confirms a raw request. */
+static inline const struct modbus_bytes *modbus_raw_reply(const struct modbus_point_conf *point)
+{
+    return point->reply.n > 0 ? &point->reply : &point->request;
 }
 
 /* The type of a point, with the default of its area when none was given. */
@@ -188,10 +208,14 @@ static inline uint16_t modbus_point_units(const struct modbus_point_conf *point)
 extern const struct gw_key modbus_rtu_bus_keys[], modbus_tcp_bus_keys[], modbus_device_keys[],
     modbus_point_keys[];
 
-/* Parse a register (struct modbus_address) and a type (struct modbus_type_spec), as gw_key.parse does. */
+/* Parse a register (struct modbus_address), a type (struct modbus_type_spec) and bytes (struct modbus_bytes), as
+ * gw_key.parse does; of a point its place: a register or the bytes of a request (struct modbus_point_conf). */
 enum gw_err modbus_parse_register(const char *text, void *field, struct gw_driver_diag *diag);
+enum gw_err modbus_parse_bytes(const char *text, void *field, struct gw_driver_diag *diag);
+enum gw_err modbus_parse_place(const char *text, void *field, struct gw_driver_diag *diag);
 enum gw_err modbus_parse_type(const char *text, void *field, struct gw_driver_diag *diag);
-extern const char modbus_register_pattern[], modbus_type_pattern[];
+extern const char modbus_register_pattern[], modbus_type_pattern[], modbus_bytes_pattern[],
+    modbus_place_pattern[];
 /* Writes a register as a user would: "holding:100". Returns buf. */
 const char *modbus_print_register(enum modbus_area area, uint32_t first, char buf[24]);
 

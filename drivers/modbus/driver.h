@@ -9,6 +9,7 @@
 struct modbus_call {
     uint8_t pdu[MODBUS_PDU_MAX];
     size_t len, reply_len;
+    const uint8_t *raw_reply; /* what confirms a raw request; else NULL */
 };
 
 /* Sends a request to the device and checks that the reply is one to it.

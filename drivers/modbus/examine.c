@@ -120,7 +120,7 @@ enum gw_err modbus_examine(struct gw_device *device, const char *place, int64_t 
 {
     struct examination ex = {.found = found, .ctx = ctx};
     struct gw_outcome outcome = {0};
-    struct modbus_call call;
+    struct modbus_call call = {.raw_reply = NULL};
     enum gw_err err = parse_place(place, &ex, diag);
 
     if (err != GW_OK)

@@ -27,6 +27,19 @@ uint8_t modbus_read_function(const struct modbus_device_conf *device, enum modbu
     return (uint8_t)device->read_function_input;
 }
 
+static enum gw_err parse(const struct modbus_call *call, const struct modbus_exchange *exchange,
+                         uint16_t count, uint16_t *ret_values, int *ret_exception)
+{
+    const uint8_t *reply = exchange->reply;
+    size_t len = exchange->ret_reply_len;
+
+    if (call->raw_reply)
+        return modbus_parse_raw(reply, len, call->raw_reply, call->reply_len, ret_exception);
+    if (ret_values)
+        return modbus_parse_read(reply, len, call->pdu[0], count, ret_values, ret_exception);
+    return modbus_parse_write(reply, len, call->pdu, ret_exception);
+}
+
 enum gw_err modbus_call(struct gw_device *device, const struct modbus_call *call, uint16_t count,
                         uint16_t *ret_values, int64_t deadline_us, struct gw_outcome *outcome)
 {
@@ -36,6 +49,7 @@ enum gw_err modbus_call(struct gw_device *device, const struct modbus_call *call
         .request = call->pdu,
         .request_len = call->len,
         .reply_len = call->reply_len,
+        .raw_reply = call->raw_reply,
         .extra_delay_us = conf->request_delay_us,
     };
     int exception = 0;
@@ -43,10 +57,7 @@ enum gw_err modbus_call(struct gw_device *device, const struct modbus_call *call
     enum gw_err err = modbus_wire_exchange(device->bus->state, &exchange, deadline_us, outcome);
     if (err)
         return err;
-    err = ret_values
-              ? modbus_parse_read(exchange.reply, exchange.ret_reply_len, call->pdu[0], count,
-                                  ret_values, &exception)
-              : modbus_parse_write(exchange.reply, exchange.ret_reply_len, call->pdu, &exception);
+    err = parse(call, &exchange, count, ret_values, &exception);
     if (exception) {
         outcome->exception = exception;
         outcome->reason = modbus_exception_reason(exception);
@@ -160,7 +171,7 @@ enum gw_err modbus_execute(struct gw_device *device, const struct gw_request *re
 {
     struct modbus_read read = modbus_read_of(request);
     uint16_t values[UNITS_MAX], count = (uint16_t)(read.span.end - read.span.first);
-    struct modbus_call call;
+    struct modbus_call call = {.raw_reply = NULL};
 
     call.len = modbus_build_read(call.pdu, modbus_read_function(device->conf, read.span.area),
                                  (uint16_t)read.span.first, count, &call.reply_len);

@@ -68,13 +68,16 @@ static bool has_sound_crc(const uint8_t *frame, size_t len)
     return modbus_crc16(frame, len - 2) == (frame[len - 2] | frame[len - 1] << 8);
 }
 
-/* Gives the length of a reply frame by its own words; 0 when they are unknown or have not arrived. */
-static size_t reply_frame_len(const uint8_t *frame, size_t len)
+/* Gives the length of a reply frame by its own words, or of the answer to a raw request; 0 when it is unknown or the
+ * words have not arrived. */
+static size_t reply_frame_len(const uint8_t *frame, size_t len, const struct modbus_expect *expect)
 {
     if (len < 3)
         return 0;
     if (frame[1] & EXCEPTION_BIT)
         return RTU_EXCEPTION_LEN;
+    if (expect->raw_reply && frame[0] == expect->unit && frame[1] == expect->function)
+        return expect->reply_len + 3;
     switch (frame[1]) {
     case MODBUS_FC_READ_COILS:
     case MODBUS_FC_READ_DISCRETE:
@@ -100,9 +103,14 @@ static bool is_echo(const uint8_t *bytes, size_t len, const struct modbus_expect
            memcmp(bytes, expect->sent, expect->sent_len) == 0;
 }
 
-/* Functions whose confirmation repeats the request byte for byte. */
-static bool confirms_by_repeating(uint8_t function)
+/* Whether the confirmation repeats the request byte for byte. */
+static bool confirms_by_repeating(const struct modbus_expect *expect)
 {
+    uint8_t function = expect->function;
+
+    if (expect->raw_reply)
+        return expect->sent_len == expect->reply_len + 3 &&
+               memcmp(expect->sent + 1, expect->raw_reply, expect->reply_len) == 0;
     return function == MODBUS_FC_WRITE_COIL || function == MODBUS_FC_WRITE_REGISTER ||
            function == MODBUS_FC_MASK_WRITE;
 }
@@ -123,14 +131,13 @@ static struct modbus_seen judge_start(const uint8_t *bytes, size_t len,
     struct modbus_seen seen = {.kind = MODBUS_SEEN_NOTHING};
 
     /* First of all the echo: a request to read coils can look like the reply (01 01 03 00 00 18 is both). */
-    if (is_echo(bytes, len, expect) &&
-        (!confirms_by_repeating(expect->function) || expect->must_skip_echo)) {
+    if (is_echo(bytes, len, expect) && (!confirms_by_repeating(expect) || expect->must_skip_echo)) {
         seen.kind = MODBUS_SEEN_ECHO;
         seen.len = expect->sent_len;
         return seen;
     }
 
-    size_t frame_len = reply_frame_len(bytes, len);
+    size_t frame_len = reply_frame_len(bytes, len, expect);
     if (frame_len < RTU_FRAME_MIN || frame_len > len || !has_sound_crc(bytes, frame_len))
         return seen;
     seen.kind = is_expected(bytes, frame_len, expect) ? MODBUS_SEEN_REPLY : MODBUS_SEEN_FOREIGN;
@@ -141,7 +148,7 @@ static struct modbus_seen judge_start(const uint8_t *bytes, size_t len,
 /* Whether the bytes are the awaited frame in all but the CRC, which the caller knows to be wrong. */
 static bool is_damaged_reply(const uint8_t *bytes, size_t len, const struct modbus_expect *expect)
 {
-    return len >= RTU_FRAME_MIN && reply_frame_len(bytes, len) == len &&
+    return len >= RTU_FRAME_MIN && reply_frame_len(bytes, len, expect) == len &&
            is_expected(bytes, len, expect);
 }
 
@@ -170,7 +177,7 @@ enum gw_err modbus_tcp_check(const uint8_t *frame, size_t len, const struct modb
 {
     const char *reason = NULL;
 
-    if (len < MODBUS_MBAP_LEN + 2 || (size_t)(frame[4] << 8 | frame[5]) != len - 6)
+    if (len < MODBUS_MBAP_LEN + 1 || (size_t)(frame[4] << 8 | frame[5]) != len - 6)
         reason = "wrong_length";
     else if ((frame[0] << 8 | frame[1]) != expect->transaction)
         reason = "wrong_transaction";

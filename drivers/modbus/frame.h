@@ -27,6 +27,7 @@ struct modbus_expect {
     const uint8_t *sent;  /* RTU: the request frame as sent, to know its echo (some RS-485 adapters
                              hear themselves); NULL: none is expected */
     size_t sent_len;
+    const uint8_t *raw_reply; /* of a raw request, reply_len bytes: its function may be unknown */
     bool
         must_skip_echo; /* RTU: the line echoes: the first copy of a write is not its confirmation */
 };

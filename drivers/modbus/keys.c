@@ -9,6 +9,8 @@
 #define DEVICE(member) offsetof(struct modbus_device_conf, member)
 #define POINT(member)  offsetof(struct modbus_point_conf, member)
 
+_Static_assert(POINT(address) == 0, "the key of a register also fills what stands behind it");
+
 static const struct gw_choice parities[] = {
     {"none", MODBUS_PARITY_NONE, "8N1 or 8N2, the usual setting in the field"},
     {"even", MODBUS_PARITY_EVEN, "8E1, the standard's"},
@@ -213,8 +215,12 @@ static const struct gw_choice numberings[] = {
 const struct gw_key modbus_point_keys[] = {
     {.name = "register", .type = GW_KEY_PARSED, .flags = GW_REQUIRED, .offset = POINT(address),
      .help = "Where the value begins: holding:100 or hr100, input:0x10 or ir16, coil:3 or co3, discrete:12 or "
-             "di12; addresses from 0, as on the wire.",
-     .parse = modbus_parse_register, .pattern = modbus_register_pattern, .example = "holding:100"},
+             "di12; addresses from 0, as on the wire. raw:42 is no register but a request, its bytes from the "
+             "function on, without unit and checksum: it is sent when true is written, with access: w.",
+     .parse = modbus_parse_place, .pattern = modbus_place_pattern, .example = "holding:100"},
+    {.name = "reply", .type = GW_KEY_PARSED, .offset = POINT(reply),
+     .help = "The bytes that confirm a raw request; when not given, the same as its own.",
+     .parse = modbus_parse_bytes, .pattern = modbus_bytes_pattern, .example = "raw:42 00"},
     {.name = "type", .type = GW_KEY_PARSED, .flags = GW_INHERIT, .offset = POINT(type),
      .help = "What is there: bool, int8h int8l uint8h uint8l (a byte of a register), int16 to uint64, float16 to "
              "float64, enum16, bitfield32, acc32, sunssf, bits[shift:width], bits32[shift:width], bcd16, mod10k[n], "

@@ -7,9 +7,14 @@
 
 #include "drivers/modbus/regs.h"
 
-const char modbus_register_pattern[] =
-    "^((holding|hr|input|ir|coil|co|discrete|di):?(0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5})"
-    "|[0134][0-9]{4,5})$";
+#define REGISTER_PATTERN                                                                           \
+    "(holding|hr|input|ir|coil|co|discrete|di):?(0[xX][0-9a-fA-F]{1,4}|[0-9]{1,5})"                \
+    "|[0134][0-9]{4,5}"
+#define BYTES_PATTERN "raw:( ?[0-9a-fA-F]{2}){1,64}"
+
+const char modbus_register_pattern[] = "^(" REGISTER_PATTERN ")$";
+const char modbus_bytes_pattern[] = "^" BYTES_PATTERN "$";
+const char modbus_place_pattern[] = "^(" REGISTER_PATTERN "|" BYTES_PATTERN ")$";
 
 static const struct {
     const char *name;
@@ -90,6 +95,49 @@ enum gw_err modbus_parse_register(const char *text, void *field, struct gw_drive
                  "discrete:12 (di12)",
                  text);
     return GW_E_CONFIG;
+}
+
+/* ---- bytes ---- */
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+enum gw_err modbus_parse_bytes(const char *text, void *field, struct gw_driver_diag *diag)
+{
+    struct modbus_bytes bytes = {0};
+    const char *at = strncmp(text, "raw:", 4) == 0 ? text + 4 : text + strlen(text);
+
+    while (*at && bytes.n < MODBUS_RAW_MAX) {
+        const char *digits = at + (*at == ' ');
+        int high = hex_digit(digits[0]), low = high < 0 ? -1 : hex_digit(digits[1]);
+        if (low < 0)
+            break;
+        bytes.bytes[bytes.n++] = (uint8_t)(high << 4 | low);
+        at = digits + 2;
+    }
+    if (bytes.n > 0 && !*at) {
+        *(struct modbus_bytes *)field = bytes;
+        return GW_OK;
+    }
+    snprintf(diag->text, sizeof diag->text,
+             bytes.n == MODBUS_RAW_MAX ? "\"%.30s...\" has more than %d bytes"
+                                       : "\"%.60s\" is not bytes of a request; write raw:42 or "
+                                         "raw:08 00 00 A5 5A (at most %d), from the function on",
+             text, MODBUS_RAW_MAX);
+    return GW_E_CONFIG;
+}
+
+enum gw_err modbus_parse_place(const char *text, void *field, struct gw_driver_diag *diag)
+{
+    struct modbus_point_conf *point = field;
+
+    return strncmp(text, "raw:", 4) == 0 ? modbus_parse_bytes(text, &point->request, diag)
+                                         : modbus_parse_register(text, &point->address, diag);
 }
 
 /* ---- types ---- */

@@ -162,3 +162,13 @@ enum gw_err modbus_parse_write(const uint8_t *reply, size_t len, const uint8_t *
         return err;
     return len == echo && memcmp(reply, request, echo) == 0 ? GW_OK : GW_E_PROTO;
 }
+
+enum gw_err modbus_parse_raw(const uint8_t *reply, size_t len, const uint8_t *expected,
+                             size_t expected_len, int *ret_exception)
+{
+    if (len == 2 && reply[0] == (expected[0] | 0x80)) {
+        *ret_exception = reply[1];
+        return exception_err(reply[1]);
+    }
+    return len == expected_len && memcmp(reply, expected, len) == 0 ? GW_OK : GW_E_PROTO;
+}

@@ -48,6 +48,11 @@ GW_MUST_CHECK enum gw_err modbus_parse_read(const uint8_t *reply, size_t len, ui
 GW_MUST_CHECK enum gw_err modbus_parse_write(const uint8_t *reply, size_t len,
                                              const uint8_t *request, int *ret_exception);
 
+/* Checks that the reply to a raw request is the one that confirms it. */
+GW_MUST_CHECK enum gw_err modbus_parse_raw(const uint8_t *reply, size_t len,
+                                           const uint8_t *expected, size_t expected_len,
+                                           int *ret_exception);
+
 /* The snake_case code of an exception: 2 "illegal_data_address", ..., unknown ones "exception". Static. */
 const char *modbus_exception_reason(int exception);
 

@@ -204,10 +204,12 @@ static void answer_request(struct slave *slave, const struct request *request)
 }
 
 /* Gives the length of the frame that a request says it has; 0 while that is unknown. */
-static size_t rtu_request_len(const uint8_t *bytes, size_t n)
+static size_t rtu_request_len(const struct slave *slave, const uint8_t *bytes, size_t n)
 {
-    if (n < 8)
-        return 0;
+    size_t raw_len = slave_raw_frame_len(slave->sim, bytes, n);
+
+    if (raw_len > 0 || n < 8)
+        return raw_len;
     switch (bytes[1]) {
     case MODBUS_FC_WRITE_COILS:
     case MODBUS_FC_WRITE_REGISTERS:
@@ -225,7 +227,7 @@ static size_t rtu_request_len(const uint8_t *bytes, size_t n)
 static size_t take_rtu(struct slave *slave, int index)
 {
     const struct client *client = &slave->clients[index];
-    size_t len = rtu_request_len(client->rx, client->n_rx);
+    size_t len = rtu_request_len(slave, client->rx, client->n_rx);
 
     if (len == 0 || len > client->n_rx)
         return 0;

@@ -255,7 +255,7 @@ static void tell(const struct window *written, enum modbus_area area)
     for (size_t at = 0; (device = next_device(written->sim, written->unit, &at));)
         for (size_t i = 0; i < device->n_points; i++) {
             const struct modbus_point_conf *point = device->points[i];
-            if (target_of(point)->area == area)
+            if (!modbus_is_raw(point) && target_of(point)->area == area)
                 tell_point(written, device, i);
         }
 }
@@ -411,7 +411,8 @@ static bool coil_word(const struct window *window, uint16_t field, uint16_t *ret
         for (size_t i = 0; i < device->n_points; i++) {
             const struct modbus_point_conf *point = device->points[i];
             const struct modbus_address *target = target_of(point);
-            if (target->area != MODBUS_COIL || target->first != window->first)
+            if (modbus_is_raw(point) || target->area != MODBUS_COIL ||
+                target->first != window->first)
                 continue;
             if (modbus_point_type(point).type != MODBUS_BOOL || field == point->on_value ||
                 field == point->off_value) {
@@ -481,6 +482,9 @@ size_t slave_bank_answer(const struct gw_sim *sim, uint8_t unit, const uint8_t *
 
     if (len == 0 || !next_device(sim, unit, &at))
         return 0;
+    size_t raw_len = slave_raw_answer(sim, unit, pdu, len, reply);
+    if (raw_len > 0)
+        return raw_len;
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (functions[i].function == pdu[0])
             return len < functions[i].min_len || len > functions[i].max_len

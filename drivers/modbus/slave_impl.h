@@ -1,5 +1,5 @@
 /* slave_impl: what the files of the simulated devices share. slave.c plays, slave_bank.c holds the registers,
- * slave_fault.c spoils answers, slave_place.c opens the pty or the port. */
+ * slave_raw.c answers raw requests, slave_fault.c spoils answers, slave_place.c opens the pty or the port. */
 #ifndef MODBUS_SLAVE_IMPL_H
 #define MODBUS_SLAVE_IMPL_H
 
@@ -11,6 +11,12 @@
  *         the unit. */
 size_t slave_bank_answer(const struct gw_sim *sim, uint8_t unit, const uint8_t *pdu, size_t len,
                          uint8_t *reply);
+
+/* Answers a request PDU that is the raw request of a point. Returns the length of the reply; 0: it is that of none. */
+size_t slave_raw_answer(const struct gw_sim *sim, uint8_t unit, const uint8_t *pdu, size_t len,
+                        uint8_t *reply);
+/* Gives the length of the RTU frame of a raw request that the bytes begin with; 0: there is none. */
+size_t slave_raw_frame_len(const struct gw_sim *sim, const uint8_t *bytes, size_t n);
 
 /* ---- Faults ---- */
 

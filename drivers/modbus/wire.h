@@ -23,8 +23,9 @@ struct modbus_exchange {
     uint8_t unit;
     const uint8_t *request;
     size_t request_len;
-    size_t reply_len;       /* of a normal reply PDU */
-    int64_t extra_delay_us; /* pause before the request, besides the silence */
+    size_t reply_len;         /* of a normal reply PDU */
+    const uint8_t *raw_reply; /* of a request whose function may be unknown: its reply; else NULL */
+    int64_t extra_delay_us;   /* pause before the request, besides the silence */
     uint8_t reply[MODBUS_PDU_MAX];
     size_t ret_reply_len; /* of the reply PDU that came: normal or exception */
 };

@@ -314,6 +314,7 @@ enum gw_err wire_rtu_exchange(struct modbus_wire *wire, struct modbus_exchange *
                 .sent = frame,
                 .sent_len = modbus_frame_rtu(frame, exchange->unit, exchange->request,
                                              exchange->request_len),
+                .raw_reply = exchange->raw_reply,
                 .must_skip_echo = wire->has_echo,
             },
     };

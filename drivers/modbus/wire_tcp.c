@@ -126,6 +126,32 @@ static enum gw_err receive(struct modbus_wire *wire, uint8_t frame[MODBUS_TCP_FR
     }
 }
 
+/* Receives a frame by the length in its header: libmodbus knows only the functions of the specification. */
+static enum gw_err receive_raw(struct modbus_wire *wire, uint8_t frame[MODBUS_TCP_FRAME_MAX],
+                               size_t *ret_len, int64_t deadline_us, const char **ret_reason)
+{
+    size_t len = 0, whole = MODBUS_MBAP_LEN, n;
+
+    while (len < whole) {
+        enum gw_err err = wire_wait(wire->host, wire->fd, POLLIN, deadline_us);
+        if (err == GW_OK)
+            err = wire_read(wire->fd, frame + len, whole - len, &n);
+        else if (err == GW_E_TIMEOUT && len > 0)
+            *ret_reason = "short_frame";
+        if (err)
+            return err;
+        len += n;
+        if (len == MODBUS_MBAP_LEN)
+            whole = 6u + (size_t)(frame[4] << 8 | frame[5]);
+        if (whole < MODBUS_MBAP_LEN || whole > MODBUS_TCP_FRAME_MAX) {
+            *ret_reason = "wrong_length";
+            return GW_E_PROTO;
+        }
+    }
+    *ret_len = len;
+    return GW_OK;
+}
+
 static enum gw_err ask(struct modbus_wire *wire, struct modbus_exchange *exchange,
                        int64_t deadline_us, struct gw_outcome *outcome)
 {
@@ -142,7 +168,8 @@ static enum gw_err ask(struct modbus_wire *wire, struct modbus_exchange *exchang
     enum gw_err err = wire_send_socket(wire->host, wire->fd, frame, len, deadline_us);
     wire->last_unit = exchange->unit;
     if (!err)
-        err = receive(wire, frame, &len, deadline_us, &outcome->reason);
+        err = (exchange->raw_reply ? receive_raw : receive)(wire, frame, &len, deadline_us,
+                                                            &outcome->reason);
     wire->last_us = outcome->acquired_us = wire_now_us(wire);
     if (!err)
         err = modbus_tcp_check(frame, len, &expect, &outcome->reason);

@@ -1,4 +1,4 @@
-/* write: values to coils and holding registers. What is contiguous goes out in one exchange; bits of a register are
+/* write: values to coils and holding registers, and requests of their own. What is contiguous goes out in one exchange; bits of a register are
  * written by function 22 where the device knows it, else the register is read, changed and written back. */
 #include "drivers/modbus/driver.h"
 
@@ -36,9 +36,25 @@ static enum gw_err send(const struct job *job, struct modbus_call *call)
 static enum gw_err send_single(const struct job *job, uint8_t function, uint16_t address,
                                uint16_t value)
 {
-    struct modbus_call call;
+    struct modbus_call call = {.raw_reply = NULL};
 
     call.len = modbus_build_write_single(call.pdu, function, address, value, &call.reply_len);
+    return send(job, &call);
+}
+
+/* ---- requests of their own ---- */
+
+static enum gw_err write_raw(const struct job *job, size_t *ret_n)
+{
+    const struct modbus_point_conf *point = point_of(job, 0);
+    const struct modbus_bytes *reply = modbus_raw_reply(point);
+    struct modbus_call call = {
+        .len = point->request.n, .reply_len = reply->n, .raw_reply = reply->bytes};
+
+    if (job->writes[0].value.kind != GW_BOOL || !job->writes[0].value.b)
+        return GW_E_RANGE;
+    memcpy(call.pdu, point->request.bytes, point->request.n);
+    *ret_n = 1;
     return send(job, &call);
 }
 
@@ -47,7 +63,7 @@ static enum gw_err send_single(const struct job *job, uint8_t function, uint16_t
 static bool is_plain_coil(const struct modbus_point_conf *point)
 {
     return modbus_point_type(point).type == MODBUS_BOOL && point->on_value == MODBUS_COIL_ON &&
-           point->off_value == MODBUS_COIL_OFF && !point->read_alone;
+           point->off_value == MODBUS_COIL_OFF && !point->read_alone && !modbus_is_raw(point);
 }
 
 /* How many of the writes, from the first on, are for coils that follow each other. */
@@ -73,7 +89,7 @@ static enum gw_err write_coils(const struct job *job, size_t *ret_n)
     uint16_t address = target_of(point)->first, value, mask;
     size_t n = count_coils(job);
     bool bits[WRITE_COILS_MAX];
-    struct modbus_call call;
+    struct modbus_call call = {.raw_reply = NULL};
 
     for (size_t i = 0; i < n; i++) {
         enum gw_err err = modbus_encode(point_of(job, i), &job->writes[i].value, &value, &mask);
@@ -96,7 +112,7 @@ static enum gw_err write_coils(const struct job *job, size_t *ret_n)
 static enum gw_err send_registers(const struct job *job, uint16_t first, const uint16_t *regs,
                                   size_t n)
 {
-    struct modbus_call call;
+    struct modbus_call call = {.raw_reply = NULL};
     enum gw_err err = GW_OK;
 
     if (job->conf->write_registers == 23) {
@@ -181,7 +197,7 @@ static enum gw_err change_registers(const struct job *job, uint16_t first,
                                     const struct change *change)
 {
     uint16_t regs[SHARED_REGISTERS_MAX], count = (uint16_t)change->n_regs;
-    struct modbus_call call;
+    struct modbus_call call = {.raw_reply = NULL};
 
     if (job->conf->mask_write && count == 1) {
         call.len = modbus_build_mask_write(call.pdu, first, (uint16_t)~change->masks[0],
@@ -229,9 +245,10 @@ enum gw_err modbus_write(struct gw_device *device, const struct gw_write *writes
     if (n_writes == 0)
         return GW_OK;
     const struct modbus_point_conf *point = point_of(&job, 0);
-    enum gw_err err = target_of(point)->area == MODBUS_COIL ? write_coils(&job, &n)
-                      : is_shared(point)                    ? write_bits(&job, &n)
-                                                            : write_registers(&job, &n);
+    enum gw_err err = modbus_is_raw(point)                    ? write_raw(&job, &n)
+                      : target_of(point)->area == MODBUS_COIL ? write_coils(&job, &n)
+                      : is_shared(point)                      ? write_bits(&job, &n)
+                                                              : write_registers(&job, &n);
     if (!err)
         *ret_n_written = n;
     return err;

@@ -11,7 +11,7 @@ from pymodbus.utilities import computeCRC
 
 from conftest import make_config
 
-READS = (1, 3)
+READS = (1, 2, 3, 4)
 
 
 class Board:
@@ -83,13 +83,21 @@ class LineBoard(Board):
                 frame = b""
                 continue
             frame += os.read(self._line, 256)
-            if len(frame) < 8:  # of functions 1, 3 and 5
+            if len(frame) < self.request_len(frame):
                 continue
             if frame[1] not in READS:
                 self.writes.append(frame.hex(" "))
-            answer = frame[:1] + self.answer(frame[1:-2])
-            os.write(self._line, answer + struct.pack(">H", computeCRC(answer)))
+            os.write(self._line, self.heard(frame))
+            if (answer := self.answer(frame[1:-2])) is not None:
+                os.write(self._line, frame[:1] + answer + struct.pack(">H", computeCRC(frame[:1] + answer)))
             frame = b""
+
+    def request_len(self, frame):
+        return 8  # of functions 1 to 6
+
+    def heard(self, frame):
+        """What the line gives back of a request, before the answer."""
+        return b""
 
     def close(self):
         os.write(self._stop, b".")

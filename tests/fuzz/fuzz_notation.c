@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gw_driver_diag diag = {.text = ""};
     struct modbus_address address;
     struct modbus_type_spec spec = {.n_regs = 0};
+    struct modbus_bytes bytes = {.n = 0};
     uint16_t values[2000];
     int exception = 0;
 
@@ -18,6 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     diag.text[0] = '\0';
     if (modbus_parse_type(text, &spec, &diag) == GW_OK)
         assert(spec.n_regs >= 1 && spec.n_regs <= 125);
+    else
+        assert(diag.text[0] != '\0');
+    diag.text[0] = '\0';
+    if (modbus_parse_bytes(text, &bytes, &diag) == GW_OK)
+        assert(bytes.n >= 1 && bytes.n <= MODBUS_RAW_MAX);
     else
         assert(diag.text[0] != '\0');
     if (size >= 3) {

@@ -147,6 +147,71 @@ static void is_a_mistake(void **state)
     assert_string_equal(diag.text, row->sentence);
 }
 
+/* ---- requests of their own ---- */
+
+static struct modbus_bytes make_bytes(const char *text)
+{
+    struct modbus_bytes bytes = {0};
+    struct gw_driver_diag diag = {0};
+
+    if (text && modbus_parse_bytes(text, &bytes, &diag) != GW_OK)
+        fail_msg("%s", diag.text);
+    return bytes;
+}
+
+static const struct raw_fault {
+    const char *name;
+    const char *request, *reply, *reg; /* reg: where it is written, which it cannot say */
+    const char *key, *sentence;
+} raw_faults[] = {
+    {"function 0", "raw:00 01", NULL, NULL, "register",
+     "a request begins with its function, 01-7F"},
+    {"an exception", "raw:83 02", NULL, NULL, "register",
+     "a request begins with its function, 01-7F"},
+    {"reply of another function", "raw:42", "raw:43", NULL, "reply",
+     "the reply to a request of function 42 begins with it"},
+    {"function 16 without its reply", "raw:10 14 81 00 01 02 07 D8", NULL, NULL, "register",
+     "function 16 is not answered with the bytes of the request; say with reply: what confirms it"},
+    {"written elsewhere", "raw:42", NULL, "holding:1", "write_register",
+     "a raw request has no registers"},
+};
+
+static void is_a_mistake_of_a_raw_request(void **state)
+{
+    const struct raw_fault *row = *state;
+    struct modbus_bus_conf bus = make_rtu_bus(9600);
+    struct modbus_device_conf device = make_device();
+    struct modbus_point_conf point = {.request = make_bytes(row->request),
+                                      .reply = make_bytes(row->reply)};
+    struct gw_point_traits traits;
+    struct gw_driver_diag diag = {0};
+
+    if (row->reg)
+        point.write_address = make_register(row->reg);
+    assert_int_equal(modbus_check_point(&bus, &device, &point, &traits, &diag), GW_E_CONFIG);
+    assert_string_equal(diag.key, row->key);
+    assert_string_equal(diag.text, row->sentence);
+}
+
+static void a_raw_request_takes_true_and_is_never_read(void **state)
+{
+    (void)state;
+    struct modbus_bus_conf bus = make_rtu_bus(9600);
+    struct modbus_device_conf device = make_device();
+    struct modbus_point_conf point = {.request = make_bytes("raw:42")}, reg;
+    struct gw_point_traits traits;
+    struct gw_driver_diag diag = {0};
+
+    assert_int_equal(modbus_check_point(&bus, &device, &point, &traits, &diag), GW_OK);
+    assert_int_equal(traits.kind, GW_BOOL);
+    assert_true(traits.raw_min == 1 && traits.raw_max == 1);
+    assert_true(traits.can_write && !traits.can_read);
+    reg = make_point("holding:1", NULL);
+    reg.reply = make_bytes("raw:42");
+    assert_int_equal(modbus_check_point(&bus, &device, &reg, &traits, &diag), GW_E_CONFIG);
+    assert_string_equal(diag.text, "only a raw request (register: raw:42) has one");
+}
+
 /* ---- points that are fine ---- */
 
 static struct gw_point_traits traits_of(const struct modbus_point_conf *point)
@@ -286,14 +351,18 @@ int main(void)
         cmocka_unit_test(an_input_can_be_written_elsewhere),
         cmocka_unit_test(halves_that_stand_apart_cannot_be_written),
         cmocka_unit_test(a_coil_block_has_to_fit),
+        cmocka_unit_test(a_raw_request_takes_true_and_is_never_read),
     };
+    struct CMUnitTest raw[sizeof raw_faults / sizeof raw_faults[0]];
     struct CMUnitTest mistakes[sizeof faults / sizeof faults[0]],
         fine[sizeof kinds / sizeof kinds[0]];
-    size_t n = 0, n_fine = 0;
+    size_t n = 0, n_fine = 0, n_raw = 0;
 
     TABLE_TESTS(mistakes, n, faults, is_a_mistake);
     TABLE_TESTS(fine, n_fine, kinds, has_these_traits);
+    TABLE_TESTS(raw, n_raw, raw_faults, is_a_mistake_of_a_raw_request);
     return cmocka_run_group_tests_name("mistakes", mistakes, NULL, NULL) +
+           cmocka_run_group_tests_name("raw requests", raw, NULL, NULL) +
            cmocka_run_group_tests_name("traits", fine, NULL, NULL) +
            cmocka_run_group_tests_name("checks", others, NULL, NULL);
 }

@@ -195,6 +195,35 @@ static void on_a_line_that_echoes_the_first_copy_of_a_write_confirms_nothing(voi
     assert_int_equal(modbus_rtu_scan(write, 8, &confirm).kind, MODBUS_SEEN_ECHO);
 }
 
+/* The energy reset of a PZEM: function 0x42, answered with the same bytes. */
+static void a_raw_request_is_confirmed_by_the_reply_that_was_told(void **state)
+{
+    (void)state;
+    const uint8_t reset[] = {0x01, 0x42, 0x80, 0x11}, done[] = {0x42, 0x00};
+    uint8_t frame[MODBUS_RTU_FRAME_MAX];
+    struct modbus_expect confirm = {.unit = 1,
+                                    .function = 0x42,
+                                    .reply_len = 1,
+                                    .raw_reply = reset + 1,
+                                    .sent = reset,
+                                    .sent_len = sizeof reset};
+
+    assert_int_equal(modbus_frame_rtu(frame, 1, reset + 1, 1), sizeof reset);
+    assert_memory_equal(frame, reset, sizeof reset);
+    assert_int_equal(modbus_rtu_scan(reset, 4, &confirm).kind, MODBUS_SEEN_REPLY);
+    confirm.must_skip_echo = true;
+    assert_int_equal(modbus_rtu_scan(reset, 4, &confirm).kind, MODBUS_SEEN_ECHO);
+    confirm.must_skip_echo = false;
+    confirm.raw_reply = done; /* answered otherwise: its own bytes are an echo */
+    confirm.reply_len = sizeof done;
+    assert_int_equal(modbus_rtu_scan(reset, 4, &confirm).kind, MODBUS_SEEN_ECHO);
+    size_t len = modbus_frame_rtu(frame, 1, done, sizeof done);
+    assert_int_equal(modbus_rtu_scan(frame, len, &confirm).kind, MODBUS_SEEN_REPLY);
+    assert_int_equal(modbus_rtu_scan(frame, len - 1, &confirm).kind, MODBUS_SEEN_NOTHING);
+    confirm.raw_reply = NULL; /* to any other request this is noise */
+    assert_int_equal(modbus_rtu_scan(frame, len, &confirm).kind, MODBUS_SEEN_NOTHING);
+}
+
 static void sound_frames_of_others_are_foreign(void **state)
 {
     (void)state;
@@ -290,6 +319,7 @@ int main(void)
         cmocka_unit_test(the_echo_of_the_request_is_skipped),
         cmocka_unit_test(an_echo_that_looks_like_a_reply_is_an_echo),
         cmocka_unit_test(on_a_line_that_echoes_the_first_copy_of_a_write_confirms_nothing),
+        cmocka_unit_test(a_raw_request_is_confirmed_by_the_reply_that_was_told),
         cmocka_unit_test(sound_frames_of_others_are_foreign),
         cmocka_unit_test(an_exception_is_a_reply),
         cmocka_unit_test(tcp_replies_are_checked_in_every_field),

@@ -222,6 +222,63 @@ static void the_patterns_refuse_what_is_no_notation(void **state)
         assert_false(matches(modbus_type_pattern, types[i]));
 }
 
+/* ---- bytes ---- */
+
+static void bytes_of_a_request_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        struct modbus_bytes bytes;
+    } rows[] = {{"raw:42", {1, {0x42}}},
+                {"raw:08 00 00 A5 5a", {5, {0x08, 0x00, 0x00, 0xA5, 0x5A}}},
+                {"raw:6501", {2, {0x65, 0x01}}}};
+    struct modbus_point_conf point;
+    struct gw_driver_diag diag = {0};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        memset(&point, 0, sizeof point);
+        assert_int_equal(modbus_parse_place(rows[i].text, &point, &diag), GW_OK);
+        assert_memory_equal(&point.request, &rows[i].bytes, sizeof point.request);
+        assert_false(point.address.is_set);
+        assert_true(matches(modbus_place_pattern, rows[i].text));
+        assert_true(matches(modbus_bytes_pattern, rows[i].text));
+    }
+    assert_int_equal(modbus_parse_place("holding:7", &point, &diag), GW_OK);
+    assert_int_equal(point.address.first, 7);
+    assert_true(matches(modbus_place_pattern, "holding:7"));
+}
+
+static void what_is_not_bytes_is_told(void **state)
+{
+    (void)state;
+    const char *const texts[] = {"raw:",     "raw:4",   "raw:4 2",     "raw:42  43", "raw:42 ",
+                                 "raw:0x42", "raw:zz",  "raw:42 4",    "42",         "hex:42",
+                                 "raw: 42 ", "raw:42,", "raw:\xff\xff"};
+    char many[4 + 2 * 65 + 1] = "raw:", sentence[300];
+    struct modbus_bytes bytes;
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct gw_driver_diag diag = {0};
+
+        snprintf(sentence, sizeof sentence,
+                 "\"%s\" is not bytes of a request; write raw:42 or raw:08 00 00 A5 5A (at most "
+                 "64), from the function on",
+                 texts[i]);
+        assert_int_equal(modbus_parse_bytes(texts[i], &bytes, &diag), GW_E_CONFIG);
+        assert_string_equal(diag.text, sentence);
+        assert_false(matches(modbus_bytes_pattern, texts[i]));
+    }
+    memset(many + 4, '0', 2 * 64);
+    struct gw_driver_diag diag = {0};
+    assert_int_equal(modbus_parse_bytes(many, &bytes, &diag), GW_OK);
+    assert_int_equal(bytes.n, 64);
+    memset(many + 4, '0', 2 * 65);
+    assert_int_equal(modbus_parse_bytes(many, &bytes, &diag), GW_E_CONFIG);
+    assert_string_equal(diag.text, "\"raw:00000000000000000000000000...\" has more than 64 bytes");
+    assert_false(matches(modbus_bytes_pattern, many));
+}
+
 /* ---- tables ---- */
 
 static void both_tables_are_complete(void **state)
@@ -313,6 +370,8 @@ int main(void)
 {
     const struct CMUnitTest others[] = {
         cmocka_unit_test(the_patterns_refuse_what_is_no_notation),
+        cmocka_unit_test(bytes_of_a_request_are_read),
+        cmocka_unit_test(what_is_not_bytes_is_told),
         cmocka_unit_test(both_tables_are_complete),
         cmocka_unit_test(orders_have_the_letters_of_all_widths),
         cmocka_unit_test(the_keys_that_users_may_write_are_there),
