@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/serial/charset.h"
 #include "drivers/serial/mbus.h"
 #include "drivers/serial/notation.h"
 #include "drivers/serial/reader.h"
@@ -164,6 +165,19 @@ static enum gw_err check_steps(const struct serial_device_conf *device,
     return GW_OK;
 }
 
+static enum gw_err check_charset(const struct serial_device_conf *device,
+                                 struct gw_driver_diag *diag)
+{
+    void *converter;
+
+    if (!serial_charset_open((enum serial_charset)device->charset, &converter))
+        return COMPLAIN(diag, "charset",
+                        "the C library of this machine does not know this charset; on Debian 13 it "
+                        "comes with libc-gconv-modules-extra");
+    serial_charset_close(converter);
+    return GW_OK;
+}
+
 static void init_vars(struct serial_vars *vars, const struct serial_device_conf *device)
 {
     vars->n = 0;
@@ -226,8 +240,8 @@ enum gw_err serial_check_device(const void *bus_conf, const void *device_conf,
     for (size_t i = 0; i < device->samples.n_items; i++)
         if (check_sample(device, device->samples.items[i], &vars, "samples", diag))
             return GW_E_CONFIG;
-    if (check_frame(&device->frame, diag) || check_polls(device, diag) ||
-        check_conditions(device, diag) ||
+    if (check_charset(device, diag) || check_frame(&device->frame, diag) ||
+        check_polls(device, diag) || check_conditions(device, diag) ||
         check_steps(device, &device->on_open, "on_open", &vars, diag))
         return GW_E_CONFIG;
     if (device->checksum.sum == SERIAL_SUM_NONE && device->checksum.at.is_set)

@@ -249,7 +249,7 @@ struct serial_poll_conf {
 
 /* ---- device ---------------------------------------------------------------------------------------- */
 
-enum serial_charset { SERIAL_UTF8, SERIAL_LATIN1, SERIAL_CP1251 };
+enum serial_charset { SERIAL_UTF8, SERIAL_LATIN1, SERIAL_CP1251, SERIAL_GBK };
 
 struct serial_device_conf {
     const char *address; /* ${address} in texts to send; NULL: none */

@@ -17,9 +17,11 @@ struct serial_reader {
     size_t *of_points;              /* of points: the pattern `match`, SIZE_MAX: none */
     const char *reason;             /* the condition that holds for the last frame; NULL: none */
     char (*texts)[SERIAL_TEXT_MAX]; /* of points */
+    void *converter;                /* see charset.h */
 };
 
-/* Compiles the patterns of a device and its points. GW_E_NOMEM; GW_E_CONFIG cannot be: check has seen them. */
+/* Compiles the patterns of a device and its points. GW_E_NOMEM; GW_E_CONFIG: its charset is not known here; check says so
+ * before. */
 GW_MUST_CHECK enum gw_err serial_reader_init(struct serial_reader *reader,
                                              const struct serial_device_conf *conf,
                                              const void *const *points, size_t n_points);

@@ -126,6 +126,7 @@ static const struct gw_choice charsets[] = {
     {"utf-8", SERIAL_UTF8, "also ASCII; other bytes become U+FFFD"},
     {"latin-1", SERIAL_LATIN1, "ISO 8859-1"},
     {"cp1251", SERIAL_CP1251, "Windows, Cyrillic"},
+    {"gbk", SERIAL_GBK, "Chinese, also GB 2312"},
     {0},
 };
 

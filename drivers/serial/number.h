@@ -21,8 +21,5 @@ uint64_t serial_join(const uint8_t *bytes, size_t len, enum serial_order order);
 /* Reads up to 9 bytes of BCD. False: a digit above 9. */
 bool serial_parse_bcd(struct serial_slice bytes, enum serial_order order, bool is_signed,
                       int64_t *ret_value);
-/* Writes text as UTF-8, whatever it is; what does not fit is cut between characters. Returns its length. */
-size_t serial_to_utf8(struct serial_slice text, enum serial_charset charset, char *buf,
-                      size_t size);
 
 #endif

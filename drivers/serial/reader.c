@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/serial/charset.h"
 #include "drivers/serial/notation.h"
 #include "drivers/serial/reader.h"
 
@@ -161,6 +162,8 @@ enum gw_err serial_reader_init(struct serial_reader *reader, const struct serial
         err = err ? err : add_pattern(reader, point->write_refused, false);
         reader->of_points[i] = err ? SIZE_MAX : serial_reader_pattern(reader, point->match);
     }
+    if (!err && !serial_charset_open((enum serial_charset)conf->charset, &reader->converter))
+        err = GW_E_CONFIG;
     if (err)
         serial_reader_done(reader);
     return err;
@@ -173,6 +176,7 @@ void serial_reader_done(struct serial_reader *reader)
     free(reader->patterns);
     free(reader->of_points);
     free(reader->texts);
+    serial_charset_close(reader->converter);
     memset(reader, 0, sizeof *reader);
 }
 

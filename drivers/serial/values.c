@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/serial/charset.h"
 #include "drivers/serial/mbus.h"
 #include "drivers/serial/reader.h"
 
@@ -153,16 +154,19 @@ static void read_degrees(struct reading *r)
 
 static void give_text(struct reading *r, struct serial_slice text)
 {
-    char *buf = r->reader->texts[r->point];
-    size_t len =
-        serial_to_utf8(text, (enum serial_charset)r->reader->conf->charset, buf, SERIAL_TEXT_MAX);
+    const struct serial_reader *reader = r->reader;
+    char *buf = reader->texts[r->point];
+    size_t len = serial_to_utf8(text, (enum serial_charset)reader->conf->charset, reader->converter,
+                                buf, SERIAL_TEXT_MAX);
 
     r->result->value = (struct gw_value){.kind = GW_TEXT, .text = {buf, len}};
 }
 
 static void read_text(struct reading *r)
 {
-    struct serial_slice text = serial_trim(r->text);
+    give_text(r, serial_trim(r->text));
+    struct serial_slice text = {(const uint8_t *)r->result->value.text.p,
+                                r->result->value.text.len};
 
     for (size_t i = 0; i < r->conf->words.n_items; i++) {
         const char *word = r->conf->words.items[i], *equals = strchr(word, '=');
@@ -173,7 +177,6 @@ static void read_text(struct reading *r)
             return;
         }
     }
-    give_text(r, text);
 }
 
 static void read_bool(struct reading *r)

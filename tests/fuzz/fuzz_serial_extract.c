@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const places[] = {"frame",    "column:2-9",    "field:2",
                                          "key:T",    "obis:1.8.0[2]", "json:/a/0",
                                          "byte:1-4", "byte:-2&0x0C",  "group:v"};
-    struct serial_device_conf conf = {.charset = size ? data[0] % 3 : 0};
+    struct serial_device_conf conf = {.charset = size ? data[0] % 4 : 0};
     struct serial_point_conf point = {.match = "(?<v>[^,]+)",
                                       .separator = ",",
                                       .assign = ":",

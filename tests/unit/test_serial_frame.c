@@ -321,6 +321,45 @@ static void texts_are_utf8_whatever_comes(void **state)
                 SAID("\xEA\xE3\n"), "v", "\xD0\xBA\xD0\xB3"); /* kg in Cyrillic letters */
 }
 
+#define GBK(keys)                                                                                  \
+    DEVICE("charset: gbk, separator: '|', frame: { end: '\\n' }, points: [{ name: v, " keys        \
+           ", type: text }]")
+
+/* Source: GB 2312-80, row and cell, each + A0: weight is 54-56 33-31, stable is 46-40 22-08, degree Celsius is 01-70. The
+ * first character beyond it in GBK, 81 40, is U+4E02. */
+static void chinese_texts_are_utf8_too(void **state)
+{
+    (void)state;
+    assert_last(GBK("from: 'field:2'"), SAID("1|\xD6\xD8\xC1\xBF|2\n"), "v", "重量");
+    assert_last(GBK("from: frame, words: ['稳定=stable', '动态=moving']"),
+                SAID("\xCE\xC8\xB6\xA8\n"), "v", "stable");
+    assert_last(GBK("from: frame"), SAID("21.5\xA1\xE6\n"), "v", "21.5℃");
+    assert_last(GBK("from: frame"), SAID("\x81\x40\n"), "v", "丂"); /* its second byte is an @ */
+    /* half a character at the end, and a byte that begins none */
+    assert_last(GBK("from: frame"), SAID("kg\xD6\n"), "v", "kg\xEF\xBF\xBD");
+    assert_last(GBK("from: frame"), SAID("\xFFkg\n"), "v", "\xEF\xBF\xBDkg");
+}
+
+/* A text that is longer than a message may hold is cut between characters: 3 bytes of UTF-8 for 2. */
+static void a_long_chinese_text_is_cut_between_characters(void **state)
+{
+    (void)state;
+    char said[241];
+    struct rig rig;
+
+    for (size_t i = 0; i < 240; i += 2)
+        memcpy(said + i, "\xD6\xD8", 2);
+    said[240] = '\n';
+    rig_load(&rig, GBK("from: frame"), NULL);
+    rig_feed(&rig, (const uint8_t *)said, sizeof said, 64);
+
+    const struct gw_value *value = &rig.last[0].value;
+    assert_int_equal(value->kind, GW_TEXT);
+    assert_int_equal(value->text.len, SERIAL_TEXT_MAX / 3 * 3);
+    assert_memory_equal(value->text.p + value->text.len - 3, "重", 3);
+    rig_done(&rig);
+}
+
 static void only_stable_makes_unstable_values_none(void **state)
 {
     (void)state;
@@ -438,6 +477,8 @@ int main(void)
         cmocka_unit_test(numbers_are_read_as_instruments_write_them),
         cmocka_unit_test(places_are_found),
         cmocka_unit_test(texts_are_utf8_whatever_comes),
+        cmocka_unit_test(chinese_texts_are_utf8_too),
+        cmocka_unit_test(a_long_chinese_text_is_cut_between_characters),
         cmocka_unit_test(only_stable_makes_unstable_values_none),
         cmocka_unit_test(a_pattern_that_could_run_for_ever_does_not_fit),
         cmocka_unit_test(mistakes_of_a_declaration_are_found_when_it_is_loaded),
