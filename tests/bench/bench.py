@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 
+import bench_rtu
+import bench_size
 import bench_tcp
 from bench_plot import plot
 from bench_rig import ROOT, ROUNDS, SECONDS, World
@@ -22,6 +24,16 @@ ROWS = {
     "paced-qos0": lambda w: bench_tcp.paced(w, 0),
     "paced-qos1": lambda w: bench_tcp.paced(w, 1),
     "filtered": bench_tcp.filtered,
+    "sparse": bench_size.sparse,
+    "rtu-9600": lambda w: bench_rtu.utilisation(w, 9600),
+    "rtu-115200": lambda w: bench_rtu.utilisation(w, 115200),
+    "rtu-silent": bench_rtu.silent,
+    "command": bench_rtu.command,
+    "points": bench_size.points,
+    "dead-devices": bench_size.dead_devices,
+    "durable": bench_size.durable,
+    "outbox": bench_size.outbox,
+    "start": bench_size.start,
 }
 
 
@@ -54,10 +66,12 @@ def main(words):
         for name in names:
             world = World(folder)
             try:
-                rows.append(ROWS[name](world))
+                found = ROWS[name](world)
             finally:
                 world.stop()
-            print(f"{name}: {figure(rows[-1])} {'' if rows[-1].reached else '(missed)'}  {rows[-1].detail}", flush=True)
+            for row in found if isinstance(found, list) else [found]:
+                rows.append(row)
+                print(f"{name}: {figure(row)} {'' if row.reached else '(missed)'}  {row.detail}", flush=True)
     text = report(rows, time.monotonic() - begin, load)
     (ROOT / "build" / "bench.md").write_text(text)
     (ROOT / "build" / "bench.svg").write_text(plot(rows))

@@ -171,11 +171,12 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
 
 
 class GatewayRun(Process):
-    def __init__(self, world, config):
+    def __init__(self, world, config, env=None):
         self.file = world.folder / "bench.yaml"
         self.file.write_text(yaml.dump(config, Dumper=_Dumper, sort_keys=False))
+        self.begin = time.monotonic()
         super().__init__([PROGRAM, "run", "-c", str(self.file)], cwd=str(ROOT),
-                         env={**os.environ, "STATE_DIRECTORY": str(world.folder)})
+                         env={**os.environ, "STATE_DIRECTORY": str(world.folder), **(env or {})})
 
 
 def run_gateway(world, devices, config, seconds=None, until=None):

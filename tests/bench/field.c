@@ -1,7 +1,7 @@
 /* field: many simulated Modbus TCP devices in one process, quick enough that it is never what is measured.
  * Each device has a port of its own and answers functions 3 and 4 for every unit. Register r holds 7 r plus the number of polls
- * so far (requests for register 0), shifted by r and divided by PERIOD: with PERIOD 1 all registers change at each poll,
- * with PERIOD 100 one in a hundred does.
+ * so far (requests for register 0), shifted for each r and divided by PERIOD: with PERIOD 1 all registers change at each
+ * poll, with PERIOD 100 one in a hundred does.
  *
  * usage: field N_DEVICES N_DEAD PERIOD INTERVAL_MS     the last N_DEAD take connections and never answer
  * Prints the ports, then for each line on its standard input what happened since the line before: requests, polls,
@@ -27,6 +27,7 @@ enum {
     STEP_US = 100,    /* of the histogram */
     STEPS = 50000,
     EVENTS = 64,
+    SHIFT = 619, /* prime to 100 and 1,000: as many registers change at each poll */
 };
 
 struct device {
@@ -121,7 +122,7 @@ static size_t answer(struct device *device, const uint8_t *request, uint8_t *out
     out[5] = (uint8_t)(3 + 2 * count);
     out[8] = (uint8_t)(2 * count);
     for (unsigned i = 0; i < count; i++) {
-        const uint64_t value = (first + i) * 7 + (device->n_polls + first + i) / period;
+        const uint64_t at = first + i, value = at * 7 + (device->n_polls + at * SHIFT) / period;
         out[9 + 2 * i] = (uint8_t)(value >> 8);
         out[10 + 2 * i] = (uint8_t)value;
     }
