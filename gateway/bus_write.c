@@ -282,13 +282,12 @@ static struct gw_value shown(const struct gw_reading *reading)
 
 static bool is_near(const struct gw_value *a, const struct gw_value *b, double tolerance)
 {
-    struct gw_wide x, y, difference;
+    struct gw_wide x, y;
 
     if (a->kind == GW_TEXT || b->kind == GW_TEXT)
         return a->kind == b->kind && a->text.len == b->text.len &&
                (a->text.len == 0 || memcmp(a->text.p, b->text.p, a->text.len) == 0);
-    if (gw_wide_of(a, &x) && gw_wide_of(b, &y) && gw_wide_add(x, gw_wide_negate(y), &difference) &&
-        difference.m == 0)
+    if (gw_wide_of(a, &x) && gw_wide_of(b, &y) && gw_wide_is_equal(x, y))
         return true;
     double apart = fabs(gw_value_to_double(a) - gw_value_to_double(b));
     return tolerance > 0 && apart <= tolerance * (1 + 1e-9);

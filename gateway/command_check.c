@@ -46,15 +46,14 @@ static const char *list_names(const struct gw_map *map, char names[NAMES_TEXT])
 /* Compares numbers as numbers: 5, 5.0 and 5e0 are one value. */
 static bool is_equal(const struct gw_value *a, const struct gw_value *b)
 {
-    struct gw_wide x, y, difference;
+    struct gw_wide x, y;
 
     if (a->kind == GW_TEXT || b->kind == GW_TEXT)
         return a->kind == b->kind && a->text.len == b->text.len &&
                memcmp(a->text.p, b->text.p, a->text.len) == 0;
     if (a->kind == GW_BOOL && b->kind == GW_BOOL)
         return a->b == b->b;
-    return gw_wide_of(a, &x) && gw_wide_of(b, &y) &&
-           gw_wide_add(x, gw_wide_negate(y), &difference) && difference.m == 0;
+    return gw_wide_of(a, &x) && gw_wide_of(b, &y) && gw_wide_is_equal(x, y);
 }
 
 static const char *unit_of(const struct gw_map *map)

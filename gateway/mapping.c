@@ -21,25 +21,19 @@ static bool is_nan(const struct gw_value *value)
 
 static bool is_identity(const struct gw_map *map)
 {
-    __int128 one;
+    struct gw_int128 scale;
 
-    return map->offset.digits == 0 && gw_wide_to_integer(gw_wide_of_decimal(map->scale), &one) &&
-           one == 1;
+    return map->offset.digits == 0 && gw_wide_to_integer(gw_wide_of_decimal(map->scale), &scale) &&
+           gw_int128_is_equal(scale, gw_int128_of_int64(1));
 }
 
 /* Gives the number as an integer when it is one, however it is represented. */
-static bool integer_of(const struct gw_value *value, __int128 *ret_integer)
+static bool integer_of(const struct gw_value *value, struct gw_int128 *ret_integer)
 {
     struct gw_wide wide;
 
-    if (is_float(value)) { /* cheaper than by its digits, and exact beyond them */
-        double x = gw_value_to_double(value);
-
-        if (!(fabs(x) < 0x1p126) || x != floor(x))
-            return false;
-        *ret_integer = (__int128)x;
-        return true;
-    }
+    if (is_float(value)) /* cheaper than by its digits, and exact beyond them */
+        return gw_int128_of_double(gw_value_to_double(value), ret_integer);
     return gw_wide_of(value, &wide) && gw_wide_to_integer(wide, ret_integer);
 }
 
@@ -47,7 +41,7 @@ static bool integer_of(const struct gw_value *value, __int128 *ret_integer)
 
 static bool matches(const struct gw_value *raw, const struct gw_value *listed)
 {
-    __int128 a, b;
+    struct gw_int128 a, b;
 
     if (raw->kind == GW_TEXT || listed->kind == GW_TEXT)
         return raw->kind == listed->kind && raw->text.len == listed->text.len &&
@@ -58,7 +52,7 @@ static bool matches(const struct gw_value *raw, const struct gw_value *listed)
         return raw->f32 == (float)gw_value_to_double(listed);
     if (raw->kind == GW_FLOAT64)
         return raw->f64 == gw_value_to_double(listed);
-    return integer_of(raw, &a) && integer_of(listed, &b) && a == b;
+    return integer_of(raw, &a) && integer_of(listed, &b) && gw_int128_is_equal(a, b);
 }
 
 static bool is_invalid(const struct gw_map *map, const struct gw_value *raw)
@@ -69,10 +63,14 @@ static bool is_invalid(const struct gw_map *map, const struct gw_value *raw)
     return false;
 }
 
-static const struct gw_enum_name *find_enum(const struct gw_map *map, __int128 raw)
+static const struct gw_enum_name *find_enum(const struct gw_map *map, const struct gw_value *value)
 {
+    struct gw_int128 integer;
+    int64_t raw;
     size_t low = 0, high = map->n_enums;
 
+    if (!integer_of(value, &integer) || !gw_int128_to_int64(integer, &raw))
+        return NULL;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -88,11 +86,8 @@ static const struct gw_enum_name *find_enum(const struct gw_map *map, __int128 r
 
 static const char *enum_name_of(const struct gw_map *map, const struct gw_value *raw)
 {
-    const struct gw_enum_name *found = NULL;
-    __int128 integer;
+    const struct gw_enum_name *found = map->n_enums > 0 ? find_enum(map, raw) : NULL;
 
-    if (map->n_enums > 0 && integer_of(raw, &integer))
-        found = find_enum(map, integer);
     return found ? found->name : NULL;
 }
 
@@ -123,12 +118,13 @@ static bool scale_exactly(const struct gw_map *map, struct gw_wide raw, struct g
 static struct gw_value narrow(struct gw_wide wide)
 {
     struct gw_value value = {.kind = GW_DECIMAL};
-    __int128 integer;
+    struct gw_int128 integer;
+    uint64_t u;
 
     if (gw_wide_to_decimal(wide, &value.dec))
         return value;
-    if (gw_wide_to_integer(wide, &integer) && integer >= 0 && integer <= UINT64_MAX)
-        return (struct gw_value){.kind = GW_UINT, .u = (uint64_t)integer};
+    if (gw_wide_to_integer(wide, &integer) && gw_int128_to_uint64(integer, &u))
+        return (struct gw_value){.kind = GW_UINT, .u = u};
     return (struct gw_value){.kind = GW_FLOAT64, .f64 = gw_wide_to_double(wide)};
 }
 
@@ -279,31 +275,28 @@ static bool fits_field(const struct gw_point_traits *traits, double x)
     return x >= traits->raw_min && x <= traits->raw_max;
 }
 
-static enum gw_err integer_to_field(const struct gw_point_traits *traits, __int128 integer,
+static enum gw_err integer_to_field(const struct gw_point_traits *traits, struct gw_int128 integer,
                                     struct gw_value *ret_raw)
 {
-    bool is_signed = traits->kind == GW_INT;
+    struct gw_value raw = {.kind = traits->kind};
 
-    if (integer < (is_signed ? INT64_MIN : 0) ||
-        integer > (is_signed ? (__int128)INT64_MAX : (__int128)UINT64_MAX))
-        return GW_E_RANGE;
-    if (!fits_field(traits, (double)integer))
-        return GW_E_RANGE;
     switch (traits->kind) {
     case GW_BOOL:
-        if (integer > 1)
-            return GW_E_RANGE;
-        *ret_raw = (struct gw_value){.kind = GW_BOOL, .b = integer == 1};
-        return GW_OK;
-    case GW_INT:
-        *ret_raw = (struct gw_value){.kind = GW_INT, .i = (int64_t)integer};
-        return GW_OK;
     case GW_UINT:
-        *ret_raw = (struct gw_value){.kind = GW_UINT, .u = (uint64_t)integer};
-        return GW_OK;
+        if (!gw_int128_to_uint64(integer, &raw.u) || !fits_field(traits, (double)raw.u))
+            return GW_E_RANGE;
+        break;
+    case GW_INT:
+        if (!gw_int128_to_int64(integer, &raw.i) || !fits_field(traits, (double)raw.i))
+            return GW_E_RANGE;
+        break;
     default:
         return GW_E_RANGE;
     }
+    if (raw.kind == GW_BOOL && raw.u > 1)
+        return GW_E_RANGE;
+    *ret_raw = raw.kind == GW_BOOL ? (struct gw_value){.kind = GW_BOOL, .b = raw.u == 1} : raw;
+    return GW_OK;
 }
 
 static enum gw_err float_to_field(const struct gw_point_traits *traits, double x,
@@ -322,12 +315,12 @@ static enum gw_err float_to_field(const struct gw_point_traits *traits, double x
 }
 
 /* A raw number that needs no scaling: of an enum, or a bool. */
-static enum gw_err raw_to_field(const struct gw_point_traits *traits, __int128 integer,
+static enum gw_err raw_to_field(const struct gw_point_traits *traits, int64_t raw,
                                 struct gw_value *ret_raw)
 {
     if (traits->kind == GW_FLOAT32 || traits->kind == GW_FLOAT64)
-        return float_to_field(traits, (double)integer, ret_raw);
-    return integer_to_field(traits, integer, ret_raw);
+        return float_to_field(traits, (double)raw, ret_raw);
+    return integer_to_field(traits, gw_int128_of_int64(raw), ret_raw);
 }
 
 static enum gw_err unscale_text(const struct gw_map *map, const struct gw_point_traits *traits,
@@ -347,7 +340,7 @@ static enum gw_err unscale_number(const struct gw_map *map, const struct gw_poin
                                   const struct gw_value *value, struct gw_value *ret_raw)
 {
     struct gw_wide wide, raw;
-    __int128 integer;
+    struct gw_int128 integer;
     bool is_exact;
 
     if (!gw_wide_of(value, &wide) || !is_in_range(map, value) || !is_on_step(map, wide))
@@ -367,7 +360,7 @@ static enum gw_err unscale_number(const struct gw_map *map, const struct gw_poin
 enum gw_err gw_map_unscale(const struct gw_map *map, const struct gw_point_traits *traits,
                            const struct gw_value *value, struct gw_value *ret_raw)
 {
-    __int128 integer;
+    const struct gw_enum_name *named;
 
     switch (value->kind) {
     case GW_TEXT:
@@ -383,9 +376,8 @@ enum gw_err gw_map_unscale(const struct gw_map *map, const struct gw_point_trait
         return GW_E_RANGE;
     /* Where every value has a name, a number has to be one of them. */
     if (map->n_enums > 0 && is_identity(map)) {
-        if (!integer_of(value, &integer) || !find_enum(map, integer))
-            return GW_E_RANGE;
-        return raw_to_field(traits, integer, ret_raw);
+        named = find_enum(map, value);
+        return named ? raw_to_field(traits, named->raw, ret_raw) : GW_E_RANGE;
     }
     return unscale_number(map, traits, value, ret_raw);
 }

@@ -3,11 +3,12 @@
 #ifndef GW_WIDE_H
 #define GW_WIDE_H
 
+#include "gateway/int128.h"
 #include "gateway/value.h"
 
 /* m x 10^e. |m| stays below 2^127, so that the product of any 64-bit value and any gw_decimal fits. */
 struct gw_wide {
-    __int128 m;
+    struct gw_int128 m;
     int32_t e;
 };
 
@@ -27,9 +28,10 @@ struct gw_wide gw_wide_round(struct gw_wide a, int decimals);
 /* Rounds correctly; infinite when it is beyond a double. */
 double gw_wide_to_double(struct gw_wide a);
 /* Gives the value as an integer; false when it is none, or none that fits. */
-bool gw_wide_to_integer(struct gw_wide a, __int128 *ret_integer);
+bool gw_wide_to_integer(struct gw_wide a, struct gw_int128 *ret_integer);
 /* Gives the value without trailing zeros; false when it does not fit into a gw_decimal. */
 bool gw_wide_to_decimal(struct gw_wide a, struct gw_decimal *ret_decimal);
+bool gw_wide_is_equal(struct gw_wide a, struct gw_wide b);
 bool gw_wide_is_multiple(struct gw_wide a, struct gw_wide of);
 
 #endif
