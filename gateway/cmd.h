@@ -20,7 +20,8 @@ struct gw_verb {
 };
 
 extern const struct gw_verb gw_cmd_run, gw_cmd_outbox, gw_cmd_check, gw_cmd_schema, gw_cmd_drivers,
-    gw_cmd_simulate, gw_cmd_monitor, gw_cmd_capture, gw_cmd_try, gw_cmd_read, gw_cmd_write;
+    gw_cmd_simulate, gw_cmd_monitor, gw_cmd_capture, gw_cmd_try, gw_cmd_read, gw_cmd_write,
+    gw_cmd_scan;
 
 /* Prints "field2mqtt VERB: sentence" and the usage line to stderr; returns GW_EXIT_USAGE. */
 int gw_cmd_usage(const struct gw_verb *verb, const char *fmt, ...) GW_PRINTF(2, 3);

@@ -220,6 +220,40 @@ struct gw_sim_place {
     size_t bus_index; /* a TCP host that is not loopback becomes 127.0.0.(1 + bus_index % 250) */
 };
 
+/* ---- Scan: who is on the bus ----------------------------------------------------------------------- */
+
+/* Devices of a bus are told apart by a number, a key of theirs. */
+struct gw_scan_traits {
+    const char *address_key; /* "unit" */
+    const char *addresses;   /* that devices have as a rule: "1-247" */
+    uint16_t max_address;    /* the highest that can be asked */
+    uint16_t nobody; /* no device has it: who answers there answers to every address; 0: none */
+    unsigned n_questions; /* ways to ask, that which most devices answer first */
+    int64_t timeout_us;   /* for an answer, unless the user says otherwise */
+};
+
+struct gw_probe {
+    uint16_t address;
+    unsigned question;  /* 0 .. n_questions - 1 */
+    int64_t timeout_us; /* for an answer, without the time on the wire */
+};
+
+/* What came. Zeroed by the core before. */
+struct gw_probed {
+    int refusal;        /* the code with which it was refused; 0: answered */
+    const char *reason; /* static: what was refused, or is wrong with what came */
+    char point[64];     /* what was asked for, as the keys of a point: "register: holding:0" */
+    int64_t hold_us;
+    int late_address; /* somebody else's answer to an earlier probe came only now; 0: none did */
+};
+
+/* Told what a device says of itself; the text is hostile, as its bytes came. */
+struct gw_identity {
+    void *ctx;
+    void (*told)(void *ctx, const char *what, const char *text, size_t len);
+    void (*point)(void *ctx, const char *name, const char *keys); /* that can be read */
+};
+
 /* ---- The table ------------------------------------------------------------------------------------- */
 
 struct gw_driver {
@@ -313,10 +347,18 @@ struct gw_driver {
     enum gw_err (*decode)(struct gw_device *device, const uint8_t *bytes, size_t len,
                           const struct gw_decoded *decoded);
 
-    /* Optional, NULL when the driver cannot: finds devices on an opened bus; asks a device for its name plate. */
-    enum gw_err (*scan)(struct gw_bus *bus, int64_t deadline_us,
-                        void (*found)(void *ctx, const char *yaml), void *ctx);
-    enum gw_err (*identify)(struct gw_device *device, int64_t deadline_us, char *buf, size_t size);
+    /* For `field2mqtt scan`, all four or none; NULL: the driver cannot. They only read, whatever they are asked. */
+    const struct gw_scan_traits *scan;
+    /* How long the probe takes when nobody answers. Pure. */
+    int64_t (*probe_us)(const void *bus_conf, const struct gw_probe *probe);
+    /* Asks once whether somebody is at an address of an opened bus. Blocks for about probe_us. GW_OK: there is, *ret_probed
+     * says more; GW_E_TIMEOUT: silence; GW_E_PROTO: something came that is no answer; GW_E_BUSY: nothing was sent, ask
+     * again after hold_us; GW_E_REFUSED: nobody can be asked there; GW_E_LINK: open again; GW_E_CLOSED (wake_fd). */
+    enum gw_err (*probe)(struct gw_bus *bus, const struct gw_probe *probe,
+                         struct gw_probed *ret_probed);
+    /* Asks who answered for what it says of itself. GW_OK when it says nothing, too; GW_E_LINK; GW_E_CLOSED. */
+    enum gw_err (*identify)(struct gw_bus *bus, const struct gw_probe *probe,
+                            const struct gw_identity *identity);
     /* Optional: reads a place (in the driver's own notation) once and tells everything that it may mean, each as the keys
      * of a point. GW_E_CONFIG with diag->text when `place` is none. */
     enum gw_err (*examine)(struct gw_device *device, const char *place, int64_t deadline_us,

@@ -6,9 +6,9 @@
 #include "gateway/diag.h"
 
 static const struct gw_verb *const verbs[] = {
-    &gw_cmd_run,      &gw_cmd_check,   &gw_cmd_read,   &gw_cmd_write,
-    &gw_cmd_simulate, &gw_cmd_capture, &gw_cmd_try,    &gw_cmd_drivers,
-    &gw_cmd_schema,   &gw_cmd_monitor, &gw_cmd_outbox,
+    &gw_cmd_run,     &gw_cmd_check,    &gw_cmd_read,    &gw_cmd_write,
+    &gw_cmd_scan,    &gw_cmd_simulate, &gw_cmd_capture, &gw_cmd_try,
+    &gw_cmd_drivers, &gw_cmd_schema,   &gw_cmd_monitor, &gw_cmd_outbox,
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 

@@ -400,6 +400,10 @@ static bool check_functions(const struct fault *fault, const struct gw_driver *d
         return say(fault, "has redirect but no simulate");
     if (driver->simulate && !driver->redirect)
         return say(fault, "has simulate but no redirect");
+    int n_scan = (driver->scan != NULL) + (driver->probe_us != NULL) + (driver->probe != NULL) +
+                 (driver->identify != NULL);
+    if (n_scan != 0 && n_scan != 4)
+        return say(fault, "has some of scan, probe_us, probe and identify, but not all");
     if (driver->reopen_min_us <= 0 || driver->reopen_max_us < driver->reopen_min_us)
         return say(fault, "has no pause between reopens: reopen_min_us %lld, reopen_max_us %lld",
                    (long long)driver->reopen_min_us, (long long)driver->reopen_max_us);

@@ -39,4 +39,12 @@ enum gw_err modbus_examine(struct gw_device *device, const char *place, int64_t 
                            void (*found)(void *ctx, const char *yaml, const struct gw_value *value),
                            void *ctx, struct gw_driver_diag *diag);
 
+/* Who is there, and what it says of itself (scan.c, identify.c). */
+extern const struct gw_scan_traits modbus_rtu_scan_traits, modbus_tcp_scan_traits;
+int64_t modbus_probe_us(const void *bus_conf, const struct gw_probe *probe);
+enum gw_err modbus_probe(struct gw_bus *bus, const struct gw_probe *probe,
+                         struct gw_probed *ret_probed);
+enum gw_err modbus_identify(struct gw_bus *bus, const struct gw_probe *probe,
+                            const struct gw_identity *identity);
+
 #endif

@@ -68,6 +68,14 @@ static bool has_sound_crc(const uint8_t *frame, size_t len)
     return modbus_crc16(frame, len - 2) == (frame[len - 2] | frame[len - 1] << 8);
 }
 
+/* Of device identification. */
+static size_t identification_frame_len(const uint8_t *frame, size_t len)
+{
+    size_t pdu_len = modbus_identification_len(frame + 1, len - 1);
+
+    return pdu_len > 0 && pdu_len <= MODBUS_PDU_MAX ? pdu_len + 3 : 0;
+}
+
 /* Gives the length of a reply frame by its own words, or of the answer to a raw request; 0 when it is unknown or the
  * words have not arrived. */
 static size_t reply_frame_len(const uint8_t *frame, size_t len, const struct modbus_expect *expect)
@@ -84,6 +92,7 @@ static size_t reply_frame_len(const uint8_t *frame, size_t len, const struct mod
     case MODBUS_FC_READ_HOLDING:
     case MODBUS_FC_READ_INPUT:
     case MODBUS_FC_READ_WRITE:
+    case MODBUS_FC_SERVER_ID:
         return (size_t)frame[2] + 5;
     case MODBUS_FC_WRITE_COIL:
     case MODBUS_FC_WRITE_REGISTER:
@@ -92,6 +101,8 @@ static size_t reply_frame_len(const uint8_t *frame, size_t len, const struct mod
         return 8;
     case MODBUS_FC_MASK_WRITE:
         return 10;
+    case MODBUS_FC_ENCAPSULATED:
+        return identification_frame_len(frame, len);
     default:
         return 0;
     }
@@ -121,7 +132,7 @@ static bool is_expected(const uint8_t *frame, size_t len, const struct modbus_ex
         return false;
     if (frame[1] == (expect->function | EXCEPTION_BIT))
         return len == RTU_EXCEPTION_LEN;
-    return frame[1] == expect->function && len == expect->reply_len + 3;
+    return frame[1] == expect->function && (!expect->reply_len || len == expect->reply_len + 3);
 }
 
 /* Judges the bytes as a frame that begins with the first of them. */
@@ -187,7 +198,9 @@ enum gw_err modbus_tcp_check(const uint8_t *frame, size_t len, const struct modb
         reason = "wrong_unit";
     else if ((frame[7] & ~EXCEPTION_BIT) != expect->function)
         reason = "wrong_function";
-    else if (len - MODBUS_MBAP_LEN != (frame[7] & EXCEPTION_BIT ? 2 : expect->reply_len))
+    else if (frame[7] & EXCEPTION_BIT
+                 ? len - MODBUS_MBAP_LEN != 2
+                 : expect->reply_len && len - MODBUS_MBAP_LEN != expect->reply_len)
         reason = "wrong_length";
     if (!reason)
         return GW_OK;

@@ -22,7 +22,7 @@ size_t modbus_frame_tcp(uint8_t frame[MODBUS_TCP_FRAME_MAX], uint16_t transactio
 struct modbus_expect {
     uint8_t unit;
     uint8_t function;
-    size_t reply_len;     /* of the normal reply PDU */
+    size_t reply_len;     /* of the normal reply PDU; 0: the reply says itself how long it is */
     uint16_t transaction; /* TCP */
     const uint8_t *sent;  /* RTU: the request frame as sent, to know its echo (some RS-485 adapters
                              hear themselves); NULL: none is expected */

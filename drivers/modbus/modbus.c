@@ -27,12 +27,14 @@ static void close_bus(struct gw_bus *bus)
     .close = close_bus, .plan = modbus_plan, .describe = modbus_describe,                          \
     .execute = modbus_execute, .split = modbus_split, .forget = modbus_forget,                     \
     .write = modbus_write, .examine = modbus_examine, .redirect = modbus_redirect,                 \
-    .simulate = modbus_simulate
+    .simulate = modbus_simulate, .probe_us = modbus_probe_us, .probe = modbus_probe,               \
+    .identify = modbus_identify
 
 static const struct gw_driver rtu = {
     .name = "modbus-rtu",
     .summary = "Modbus RTU devices on a serial line (RS-485, RS-232)",
     .bus_keys = modbus_rtu_bus_keys,
+    .scan = &modbus_rtu_scan_traits,
     .reopen_min_us =
         SECONDS / 4, /* to look for a device file costs nothing: an adapter is back at once */
     .reopen_max_us = 2 * SECONDS,
@@ -43,6 +45,7 @@ static const struct gw_driver tcp = {
     .name = "modbus-tcp",
     .summary = "Modbus TCP devices, and RTU devices behind serial device servers",
     .bus_keys = modbus_tcp_bus_keys,
+    .scan = &modbus_tcp_scan_traits,
     .reopen_min_us = 1 * SECONDS,
     .reopen_max_us = 30 * SECONDS,
     COMMON,

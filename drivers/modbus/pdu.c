@@ -172,3 +172,49 @@ enum gw_err modbus_parse_raw(const uint8_t *reply, size_t len, const uint8_t *ex
     }
     return len == expected_len && memcmp(reply, expected, len) == 0 ? GW_OK : GW_E_PROTO;
 }
+
+/* ---- device identification: 2B 0E category level more next n {object len bytes}... ----------------- */
+
+enum { IDENTIFICATION_HEAD = 7 };
+
+size_t modbus_build_identification(uint8_t pdu[MODBUS_PDU_MAX], uint8_t category, uint8_t object)
+{
+    pdu[0] = MODBUS_FC_ENCAPSULATED;
+    pdu[1] = MODBUS_MEI_IDENTIFICATION;
+    pdu[2] = category;
+    pdu[3] = object;
+    return 4;
+}
+
+size_t modbus_identification_len(const uint8_t *reply, size_t len)
+{
+    size_t at = IDENTIFICATION_HEAD;
+
+    if (len < at || reply[0] != MODBUS_FC_ENCAPSULATED || reply[1] != MODBUS_MEI_IDENTIFICATION)
+        return 0;
+    for (unsigned i = 0; i < reply[6]; i++) {
+        if (at + 2 > len)
+            return 0;
+        at += 2u + reply[at + 1];
+    }
+    return at;
+}
+
+enum gw_err modbus_parse_identification(const uint8_t *reply, size_t len,
+                                        void (*told)(void *ctx, uint8_t object, const uint8_t *text,
+                                                     size_t n),
+                                        void *ctx, uint8_t *ret_next, uint8_t *ret_level,
+                                        int *ret_exception)
+{
+    enum gw_err err = check_function(reply, len, MODBUS_FC_ENCAPSULATED, ret_exception);
+
+    if (err)
+        return err;
+    if (modbus_identification_len(reply, len) != len)
+        return GW_E_PROTO;
+    *ret_level = reply[3] & 0x7F; /* the highest bit: single objects can be asked for, too */
+    *ret_next = reply[4] == 0xFF ? reply[5] : 0;
+    for (size_t at = IDENTIFICATION_HEAD; at < len; at += 2u + reply[at + 1])
+        told(ctx, reply[at], reply + at + 2, reply[at + 1]);
+    return GW_OK;
+}

@@ -19,8 +19,11 @@ enum {
     MODBUS_FC_WRITE_REGISTER = 6,
     MODBUS_FC_WRITE_COILS = 15,
     MODBUS_FC_WRITE_REGISTERS = 16,
+    MODBUS_FC_SERVER_ID = 17,
     MODBUS_FC_MASK_WRITE = 22,
     MODBUS_FC_READ_WRITE = 23,
+    MODBUS_FC_ENCAPSULATED = 43, /* with MEI type 14: device identification */
+    MODBUS_MEI_IDENTIFICATION = 14,
 };
 
 /* All build functions return the length of the request PDU and give the length of the normal reply PDU in *ret_reply_len. */
@@ -52,6 +55,23 @@ GW_MUST_CHECK enum gw_err modbus_parse_write(const uint8_t *reply, size_t len,
 GW_MUST_CHECK enum gw_err modbus_parse_raw(const uint8_t *reply, size_t len,
                                            const uint8_t *expected, size_t expected_len,
                                            int *ret_exception);
+
+/* Device identification: the objects from `object` on, of one category (1 basic, 2 regular, 3 extended).
+ * Source: 6.21. */
+size_t modbus_build_identification(uint8_t pdu[MODBUS_PDU_MAX], uint8_t category, uint8_t object);
+
+/* Walks over the reply PDU to it.
+ * Shape:  told(ctx, object, text, len) for each object, in order.
+ * Errors: GW_E_PROTO when lengths do not fit together: nothing was told then; GW_E_REFUSED, GW_E_BUSY, GW_E_TIMEOUT with
+ *         *ret_exception, as above. *ret_next is the object to go on with, 0 when that was all; *ret_level what the device
+ *         knows at all: 1 basic, 2 regular, 3 extended. */
+GW_MUST_CHECK enum gw_err modbus_parse_identification(const uint8_t *reply, size_t len,
+                                                      void (*told)(void *ctx, uint8_t object,
+                                                                   const uint8_t *text, size_t n),
+                                                      void *ctx, uint8_t *ret_next,
+                                                      uint8_t *ret_level, int *ret_exception);
+/* The length of such a reply PDU by its own words; 0: not all of the words are there yet, or it is none. */
+size_t modbus_identification_len(const uint8_t *reply, size_t len);
 
 /* The snake_case code of an exception: 2 "illegal_data_address", ..., unknown ones "exception". Static. */
 const char *modbus_exception_reason(int exception);

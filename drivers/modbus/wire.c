@@ -163,3 +163,19 @@ enum gw_err modbus_wire_exchange(struct modbus_wire *wire, struct modbus_exchang
         modbus_wire_close(wire);
     return err;
 }
+
+enum gw_err modbus_wire_pause(const struct modbus_wire *wire, int64_t pause_us)
+{
+    if (!wire->conf)
+        return GW_E_CLOSED;
+    enum gw_err err = wire_wait(wire->host, -1, 0, wire_now_us(wire) + pause_us);
+    return err == GW_E_TIMEOUT ? GW_OK : err;
+}
+
+int modbus_wire_take_late(struct modbus_wire *wire)
+{
+    int unit = wire->late_unit;
+
+    wire->late_unit = 0;
+    return unit;
+}

@@ -23,7 +23,7 @@ struct modbus_exchange {
     uint8_t unit;
     const uint8_t *request;
     size_t request_len;
-    size_t reply_len;         /* of a normal reply PDU */
+    size_t reply_len;         /* of a normal reply PDU; 0: the reply says itself how long it is */
     const uint8_t *raw_reply; /* of a request whose function may be unknown: its reply; else NULL */
     int64_t extra_delay_us;   /* pause before the request, besides the silence */
     uint8_t reply[MODBUS_PDU_MAX];
@@ -41,6 +41,12 @@ struct modbus_exchange {
 GW_MUST_CHECK enum gw_err modbus_wire_exchange(struct modbus_wire *wire,
                                                struct modbus_exchange *exchange,
                                                int64_t deadline_us, struct gw_outcome *outcome);
+
+/* Waits. GW_OK when the time is over, GW_E_CLOSED. */
+GW_MUST_CHECK enum gw_err modbus_wire_pause(const struct modbus_wire *wire, int64_t pause_us);
+
+/* Takes the unit whose answer came only after its time, since the last call; 0: none. */
+int modbus_wire_take_late(struct modbus_wire *wire);
 
 /* CRC-16/MODBUS (poly 0xA001 reflected, initial 0xFFFF); low byte goes first on the wire. Pure. */
 uint16_t modbus_crc16(const uint8_t *bytes, size_t len);

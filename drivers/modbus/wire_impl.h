@@ -23,6 +23,7 @@ struct modbus_wire {
      * open, since a device server may deliver a late answer to the next connection. */
     int64_t doubt_until_us[256];
     uint8_t n_owed[256];  /* answers of the unit that have not been seen */
+    uint8_t late_unit;    /* whose owed answer came last; 0: none */
     uint64_t n_discarded; /* bytes that were no answer */
     size_t n_rx;
     uint8_t rx[2 * MODBUS_RTU_FRAME_MAX];

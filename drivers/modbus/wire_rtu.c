@@ -88,6 +88,7 @@ static bool note_stray(struct modbus_wire *wire, uint8_t unit)
 {
     if (wire->n_owed[unit] > 0) {
         wire->n_owed[unit]--;
+        wire->late_unit = unit;
         return true;
     }
     wire->host->debug(wire->host->ctx, "unit %u speaks unasked", unit);

@@ -56,7 +56,7 @@ static enum gw_err say_errno(struct gw_driver_diag *diag, const char *port, int 
         return say_no_permission(diag, port);
     case EBUSY:
     case EWOULDBLOCK:
-        return say(diag, port, "is in use by another program");
+        return say(diag, port, "is in use by another program, such as a running gateway");
     case ENXIO:
     case ENODEV:
     case EIO:

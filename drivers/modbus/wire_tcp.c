@@ -168,8 +168,8 @@ static enum gw_err ask(struct modbus_wire *wire, struct modbus_exchange *exchang
     enum gw_err err = wire_send_socket(wire->host, wire->fd, frame, len, deadline_us);
     wire->last_unit = exchange->unit;
     if (!err)
-        err = (exchange->raw_reply ? receive_raw : receive)(wire, frame, &len, deadline_us,
-                                                            &outcome->reason);
+        err = (exchange->raw_reply || !exchange->reply_len ? receive_raw : receive)(
+            wire, frame, &len, deadline_us, &outcome->reason);
     wire->last_us = outcome->acquired_us = wire_now_us(wire);
     if (!err)
         err = modbus_tcp_check(frame, len, &expect, &outcome->reason);

@@ -3,6 +3,15 @@
 
 #include "drivers/modbus/frame.h"
 
+static void count(void *ctx, uint8_t object, const uint8_t *text, size_t len)
+{
+    size_t *told = ctx;
+
+    (void)object;
+    for (size_t i = 0; i < len; i++) /* all of it can be read */
+        *told += text[i] >= 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 4)
@@ -18,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t request[] = {data[0], expect.function, 0, 0};
 
     if (expect.reply_len > MODBUS_PDU_MAX)
-        expect.reply_len = MODBUS_PDU_MAX;
-    if (data[1] & 0x80) { /* a raw request of one byte, answered with itself */
+        expect.reply_len = 0; /* the reply says it itself */
+    if (data[1] & 0x80) {     /* a raw request of one byte, answered with itself */
         expect.reply_len = 1;
         expect.sent = request;
         expect.sent_len = sizeof request;
@@ -32,6 +41,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(bytes[seen.at] == expect.unit && (bytes[seen.at + 1] & 0x7f) == expect.function);
     if (len >= MODBUS_MBAP_LEN + 1 && modbus_tcp_check(bytes, len, &expect, &reason) == GW_OK)
         assert(bytes[6] == expect.unit && (bytes[7] & 0x7f) == expect.function);
+    uint8_t next, level;
+    int exception;
+    size_t told = 0;
+    enum gw_err err =
+        modbus_parse_identification(bytes, len, count, &told, &next, &level, &exception);
+    assert(told <= len && (err == GW_OK || told == 0));
     free(bytes);
     return 0;
 }

@@ -250,6 +250,54 @@ static void an_exception_is_a_reply(void **state)
     assert_int_equal(modbus_rtu_scan(frame, 5, &read).kind, MODBUS_SEEN_FOREIGN);
 }
 
+/* The example of the specification (V1.1b3, 6.21): "Company identification", "Product code XX", "V2.11". */
+static const char objects[] = "\x00\x16"
+                              "Company identification"
+                              "\x01\x0F"
+                              "Product code XX"
+                              "\x02\x05"
+                              "V2.11";
+
+static size_t identification_frame(uint8_t frame[MODBUS_RTU_FRAME_MAX])
+{
+    uint8_t pdu[MODBUS_PDU_MAX] = {0x2B, 0x0E, 0x01, 0x01, 0x00, 0x00, 0x03};
+
+    memcpy(pdu + 7, objects, sizeof objects - 1);
+    return modbus_frame_rtu(frame, 1, pdu, 7 + sizeof objects - 1);
+}
+
+static void a_reply_may_say_itself_how_long_it_is(void **state)
+{
+    (void)state;
+    static const uint8_t server_id[] = {17, 3, 9, 0xFF, 'A'};
+    struct modbus_expect wanted = {.unit = 1, .function = 17};
+    uint8_t frame[MODBUS_RTU_FRAME_MAX];
+
+    size_t len = modbus_frame_rtu(frame, 1, server_id, sizeof server_id);
+    assert_int_equal(modbus_rtu_scan(frame, len, &wanted).kind, MODBUS_SEEN_REPLY);
+    assert_int_equal(modbus_rtu_scan(frame, len, &wanted).len, len);
+    wanted.function = 0x2B;
+    len = identification_frame(frame);
+    assert_int_equal(modbus_rtu_scan(frame, len, &wanted).kind, MODBUS_SEEN_REPLY);
+    assert_int_equal(modbus_rtu_scan(frame, len, &wanted).len, len);
+    for (size_t part = 0; part < len; part++)
+        assert_int_equal(modbus_rtu_scan(frame, part, &wanted).kind, MODBUS_SEEN_NOTHING);
+}
+
+static void an_identification_longer_than_a_frame_is_none(void **state)
+{
+    (void)state;
+    uint8_t frame[2 * MODBUS_RTU_FRAME_MAX] = {1, 0x2B, 0x0E, 1, 1, 0, 0, 2, 0, 200};
+    const struct modbus_expect wanted = {.unit = 1, .function = 0x2B};
+
+    frame[10 + 200] = 1;
+    frame[11 + 200] = 60;
+    uint16_t crc = modbus_crc16(frame, 272);
+    frame[272] = (uint8_t)(crc & 0xFF);
+    frame[273] = (uint8_t)(crc >> 8);
+    assert_int_equal(modbus_rtu_scan(frame, 274, &wanted).kind, MODBUS_SEEN_NOTHING);
+}
+
 static void tcp_replies_are_checked_in_every_field(void **state)
 {
     (void)state;
@@ -322,6 +370,8 @@ int main(void)
         cmocka_unit_test(a_raw_request_is_confirmed_by_the_reply_that_was_told),
         cmocka_unit_test(sound_frames_of_others_are_foreign),
         cmocka_unit_test(an_exception_is_a_reply),
+        cmocka_unit_test(a_reply_may_say_itself_how_long_it_is),
+        cmocka_unit_test(an_identification_longer_than_a_frame_is_none),
         cmocka_unit_test(tcp_replies_are_checked_in_every_field),
         cmocka_unit_test(tcp_exceptions_and_their_length_are_checked),
         cmocka_unit_test(tcp_frames_have_the_header_of_the_specification),

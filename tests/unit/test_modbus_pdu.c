@@ -1,6 +1,9 @@
 /* PDUs. Frames are those of the facts (specification, manuals of Altivar, Delta, relay boards), without address and CRC. */
 #include "tests/unit/modbus_conf.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "drivers/modbus/pdu.h"
 
 #define BYTES(...) {__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
@@ -255,6 +258,72 @@ static void exceptions_have_names(void **state)
     assert_string_equal(modbus_exception_reason(-1), "exception");
 }
 
+/* ---- device identification ---- */
+
+struct told {
+    char text[128];
+};
+
+static void tell(void *ctx, uint8_t object, const uint8_t *text, size_t len)
+{
+    struct told *told = ctx;
+    size_t at = strlen(told->text);
+
+    snprintf(told->text + at, sizeof told->text - at, "%u=%.*s;", object, (int)len,
+             (const char *)text);
+}
+
+static void identification_is_asked_for_as_the_manuals_say(void **state)
+{
+    (void)state;
+    const uint8_t basic[] = {0x2B, 0x0E, 0x01, 0x00}; /* facts: frames */
+    uint8_t pdu[MODBUS_PDU_MAX];
+
+    assert_int_equal(modbus_build_identification(pdu, 1, 0), sizeof basic);
+    assert_memory_equal(pdu, basic, sizeof basic);
+}
+
+static void identification_is_read_object_by_object(void **state)
+{
+    (void)state;
+    static const uint8_t reply[] = {0x2B, 0x0E, 1,   0x82, 0xFF, 2,   2, 0,
+                                    4,    'A',  'c', 'm',  'e',  0x1, 1, 'X'};
+    struct told told = {""};
+    uint8_t next = 0, level = 0;
+    int exception = 0;
+
+    assert_int_equal(
+        modbus_parse_identification(reply, sizeof reply, tell, &told, &next, &level, &exception),
+        GW_OK);
+    assert_string_equal(told.text, "0=Acme;1=X;");
+    assert_int_equal(next, 2);
+    assert_int_equal(level, 2);
+    for (size_t len = 0; len < sizeof reply; len++) {
+        uint8_t *part = test_malloc(len + 1);
+
+        memcpy(part, reply, len);
+        told.text[0] = '\0';
+        assert_int_not_equal(
+            modbus_parse_identification(part, len, tell, &told, &next, &level, &exception), GW_OK);
+        assert_string_equal(told.text, "");
+        test_free(part);
+    }
+}
+
+static void identification_may_be_refused(void **state)
+{
+    (void)state;
+    static const uint8_t reply[] = {0xAB, 1};
+    struct told told = {""};
+    uint8_t next, level;
+    int exception = 0;
+
+    assert_int_equal(
+        modbus_parse_identification(reply, sizeof reply, tell, &told, &next, &level, &exception),
+        GW_E_REFUSED);
+    assert_int_equal(exception, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest others[] = {
@@ -263,6 +332,9 @@ int main(void)
         cmocka_unit_test(no_reply_of_any_length_is_read_beyond_its_end),
         cmocka_unit_test(a_write_is_confirmed_by_its_echo_only),
         cmocka_unit_test(exceptions_have_names),
+        cmocka_unit_test(identification_is_asked_for_as_the_manuals_say),
+        cmocka_unit_test(identification_is_read_object_by_object),
+        cmocka_unit_test(identification_may_be_refused),
     };
     struct CMUnitTest building[sizeof requests / sizeof requests[0]],
         parsing[sizeof replies / sizeof replies[0]];

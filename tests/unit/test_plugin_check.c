@@ -200,6 +200,15 @@ static void simulation_is_there_whole_or_not_at_all(void **state)
     assert_fault("driver \"good-1\" has simulate but no redirect");
 }
 
+static void a_scan_is_there_whole_or_not_at_all(void **state)
+{
+    static const struct gw_scan_traits traits = {.address_key = "unit"};
+    (void)state;
+
+    d.driver.scan = &traits;
+    assert_fault("driver \"good-1\" has some of scan, probe_us, probe and identify, but not all");
+}
+
 static void a_link_is_not_reopened_without_a_pause(void **state)
 {
     (void)state;
@@ -391,6 +400,7 @@ int main(void)
         TEST(a_driver_has_a_name_and_a_summary),
         TEST(each_function_that_is_needed_is_missed_by_name),
         TEST(simulation_is_there_whole_or_not_at_all),
+        TEST(a_scan_is_there_whole_or_not_at_all),
         TEST(a_link_is_not_reopened_without_a_pause),
         TEST(a_table_of_keys_that_is_missing_is_named),
         TEST(names_of_keys_are_words_and_unique),
