@@ -6,6 +6,7 @@ something to have happened.
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -524,6 +525,8 @@ def simulated(broker, tmp_path, started):
     ("dsmr-p1", 115200, {"energy_import_1": 4.426, "power_import": 0.244, "gas": 0.107}),
     ("plantower-pms5003", 9600, {"pm25": 8, "count_03": 1200}),
     ("iec62056-21-c", 1200, {"energy_import": 123.456}),
+    ("dlt645-2007", 2400, {"energy_import": 1206.42, "voltage_l1": 100.1}),
+    ("dlt645-1997", 1200, {"energy_import": 1206.42, "voltage_l1": 100}),
     ("mbus-calec", 2400, {"id": "03575845", "energy": 1389817, "volume": 504647}),
     ("mbus-heat-meter-secondary", 2400, {"id": "02205100", "temperature_difference": 77.23}),
     ("winsen-mh-z19", 9600, {"co2": 608}),  # FF 86 02 60: 0x0260
@@ -597,6 +600,26 @@ def test_capture_shows_and_writes_what_passes(tmp_path, started):
     written = file.read_text().splitlines()
     assert written[0].startswith("# 20") and "baud=9600" in written[0]
     assert written[1:] == lines
+
+
+@pytest.mark.parametrize("make, options, template, want", [
+    (MtSics, ["--send", r"SI\r\n", "--every", "200ms"], "mettler-mt-sics", {"weight": "100", "stable": "true"}),
+    (lambda link: Talker(link, pms5003(5, 8, 9)), [], "plantower-pms5003", {"pm25": "8 .*", "count_03": "1200.*"}),
+    (lambda link: Talker(link, toledo(1234)), [], "toledo-continuous", {"weight": "123.4.*", "stable": "true"}),
+], ids=["polled", "binary", "with-bytes-over-7F"])
+def test_what_capture_writes_is_what_try_reads(tmp_path, started, make, options, template, want):
+    instrument = started.add(make(tmp_path / "port"))
+    file = tmp_path / "transcript.txt"
+    captured = subprocess.run([PROGRAM, "capture", instrument.port, *options, "--for", "1s", "-o", str(file)],
+                              capture_output=True, text=True, timeout=60)
+    assert captured.returncode == 0, captured.stderr
+
+    tried = subprocess.run([PROGRAM, "try", template, str(file)], capture_output=True, text=True, timeout=60)
+
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    for point, value in want.items():
+        values = re.findall(rf"^ +{point} +(.*)$", tried.stdout, re.M)
+        assert values and all(re.fullmatch(value, seen) for seen in values), (point, tried.stdout[-2000:])
 
 
 def test_capture_waits_for_its_port_and_ends_at_a_signal(tmp_path, started):

@@ -1,9 +1,11 @@
 /* Every device template against what its instrument is documented to say, and the same bytes as a line really brings
  * them: in pieces, from the middle on, with noise, with wrong bits. */
+#include <ctype.h>
+
 #include "tests/unit/random.h"
 #include "tests/unit/serial_rig.h"
 
-enum { VECTORS_MAX = 100, BYTES_MAX = 1200 };
+enum { VECTORS_MAX = 100, BYTES_MAX = 1200, IDS_MAX = 100 };
 
 struct vector {
     char id[8], template[64], address[32], want[600];
@@ -13,6 +15,18 @@ struct vector {
 
 static struct vector vectors[VECTORS_MAX];
 static size_t n_vectors;
+static char all_ids[IDS_MAX][8]; /* of the public collection */
+static size_t n_ids;
+
+static void read_ids(char *line)
+{
+    char *rest = line, *id;
+
+    while ((id = strsep(&rest, " "))) {
+        assert_true(n_ids < IDS_MAX && strlen(id) < sizeof all_ids[0]);
+        snprintf(all_ids[n_ids++], sizeof all_ids[0], "%s", id);
+    }
+}
 
 static void read_vectors(void)
 {
@@ -28,6 +42,8 @@ static void read_vectors(void)
             v = &vectors[n_vectors++];
             assert_int_equal(sscanf(line, "vector %7s %63s %31s", v->id, v->template, v->address),
                              3);
+        } else if (strncmp(line, "all ", 4) == 0) {
+            read_ids(line + 4);
         } else if (v && strncmp(line, "hex ", 4) == 0) {
             for (char *p = line + 4, *end; *p && v->len < BYTES_MAX; p = end + (*end == ' '))
                 v->bytes[v->len++] = (uint8_t)strtoul(p, &end, 16);
@@ -58,13 +74,21 @@ static void assert_wanted(const struct rig *rig, const struct vector *v)
     }
 }
 
-static const struct vector *find_vector(const char *id)
+static const struct vector *look_for_vector(const char *id)
 {
     for (size_t i = 0; i < n_vectors; i++)
         if (strcmp(vectors[i].id, id) == 0)
             return &vectors[i];
-    fail_msg("no vector %s", id);
     return NULL;
+}
+
+static const struct vector *find_vector(const char *id)
+{
+    const struct vector *v = look_for_vector(id);
+
+    if (!v)
+        fail_msg("no vector %s", id);
+    return v;
 }
 
 static void set_up_rig(struct rig *rig, const struct vector *v)
@@ -317,6 +341,197 @@ static void parity_bits_are_stripped_where_asked_for(void **state)
     rig_done(&rig);
 }
 
+/* ---- the collection is complete -------------------------------------------------------------------- */
+
+static size_t read_hex(const char *hex, uint8_t bytes[64])
+{
+    size_t n = 0;
+
+    for (char *end; *hex; hex = end + (*end == ' '))
+        bytes[n++] = (uint8_t)strtoul(hex, &end, 16);
+    return n;
+}
+
+/* A request of a template; of its first poll, or of the poll's first step. */
+static void assert_sent(const char *id, const char *hex, const char *template, const char *address,
+                        bool is_step)
+{
+    struct serial_vars vars = {0};
+    struct rig rig;
+    uint8_t wanted[64], sent[64];
+    size_t n_wanted = read_hex(hex, wanted), n_sent;
+
+    rig_template(&rig, template, address);
+    const struct serial_poll_conf *poll = rig.conf->polls.items;
+    const struct serial_step_conf *step = poll->steps.items;
+
+    if (*address != '-')
+        serial_vars_set(&vars, "address", address, strlen(address));
+    serial_vars_set(&vars, "speed", "5", 1);
+    assert_int_equal(serial_render(is_step ? step->send : poll->send,
+                                   is_step ? &step->checksum : &poll->checksum, &vars, sent,
+                                   sizeof sent, &n_sent, NULL),
+                     GW_OK);
+    if (n_sent != n_wanted || memcmp(sent, wanted, n_sent) != 0)
+        fail_msg("%s: %s sends something else", id, template);
+    rig_done(&rig);
+}
+
+/* What the first step of a template's poll waits for. */
+static void assert_expected(const char *id, const char *hex, const char *template)
+{
+    struct rig rig;
+    uint8_t said[64];
+    size_t n_said = read_hex(hex, said);
+
+    rig_template(&rig, template, "1");
+    const struct serial_poll_conf *poll = rig.conf->polls.items;
+    const struct serial_step_conf *step = poll->steps.items;
+    size_t pattern = serial_reader_pattern(&rig.reader, step->expect);
+
+    if (!serial_reader_fits(&rig.reader, pattern, said, n_said))
+        fail_msg("%s: %s does not understand it", id, template);
+    said[0] ^= 0x01;
+    if (serial_reader_fits(&rig.reader, pattern, said, n_said))
+        fail_msg("%s: %s takes another byte for it", id, template);
+    rig_done(&rig);
+}
+
+/* A message whose checksum is all that is told of it: it passes, and with any wrong bit it does not. */
+static void assert_guarded(const char *id, const char *hex, const char *keys)
+{
+    char device[400];
+    uint8_t bytes[64];
+    size_t len = read_hex(hex, bytes);
+
+    snprintf(device, sizeof device,
+             "      - { name: d, %s, points: [{ name: v, from: frame, type: text }] }\n", keys);
+    for (size_t bit = 0; bit <= 8 * len; bit++) {
+        struct rig rig;
+        uint8_t said[64];
+
+        if (bit % 8 == 5 && strstr(keys, "hex: true") && isalpha(bytes[bit / 8]))
+            continue; /* the same digit in the other case */
+        memcpy(said, bytes, len);
+        if (bit < 8 * len)
+            said[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        rig_load(&rig, device, NULL);
+        rig_feed(&rig, said, len, 64);
+        if (rig.n_frames != (bit == 8 * len))
+            fail_msg("%s: %zu readings with bit %zu wrong", id, rig.n_frames, bit);
+        rig_done(&rig);
+    }
+}
+
+/* How the vectors that are no messages of values are asserted. */
+static const struct other {
+    const char *id, *hex, *template, *address;
+    enum { SENT, SENT_FIRST, EXPECTED, GUARDED } as;
+} others[] = {
+    {"M02", "2F 4C 47 5A 35 32 5A 4D 44 31 32 30 41 50 74 2E 47 30 33 0D 0A", "iec62056-21-c", "-",
+     EXPECTED},
+    {"M03", "06 30 35 30 0D 0A", "iec62056-21-c", "-", SENT},
+    {"M05", "01 50 30 02 28 31 32 33 34 35 36 37 29 03 50",
+     "frame: { start: '\\x01', end: '\\x03', trailer: 1 }, checksum: { type: bcc, from: 1, at: -1 "
+     "}",
+     "-", GUARDED},
+    {"M20", "FE FE FE FE 68 61 01 00 00 00 00 68 11 04 33 33 34 33 14 16", "dlt645-2007",
+     "000000000161", SENT},
+    {"M25", "68 AA AA AA AA AA AA 68 13 00 DF 16",
+     "frame: { start: h, length_at: 9, length_add: 12, end: '\\x16' }, checksum: { type: sum8, "
+     "from: 0, at: -2 }",
+     "-", GUARDED},
+    {"M30", "10 5B 01 5C 16", "mbus-calec", "1", SENT},
+    {"M33", "E5", "mbus-calec", "1", EXPECTED},
+    {"B04", "FF 01 86 00 00 00 00 00 79", "winsen-mh-z19", "-", SENT},
+    {"A20", "3A 30 31 30 33 30 30 30 30 30 30 30 32 46 41 0D 0A",
+     "frame: { start: ':', end: '\\r\\n' }, hex: true, checksum: { type: lrc, from: 1 }", "-",
+     GUARDED},
+    {"A22", "FF FF FF FF FF 02 80 00 00 82",
+     "frame: { start: 'hex:FF FF FF FF FF', length: 10 }, checksum: { type: xor, from: 5, at: -1 }",
+     "-", GUARDED},
+    /* not of the collection: SND_NKE, as the note of M30 has it */
+    {"M30", "10 40 01 41 16", "mbus-calec", "1", SENT_FIRST},
+};
+
+static bool is_other(const char *id)
+{
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(others[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+static void every_vector_of_the_collection_is_asserted(void **state)
+{
+    (void)state;
+
+    assert_int_equal(n_ids, 59);
+    for (size_t i = 0; i < n_ids; i++) {
+        const struct vector *v = look_for_vector(all_ids[i]);
+
+        if (v ? v->len == 0 || v->want[0] == '\0' : !is_other(all_ids[i]))
+            fail_msg("nothing is asserted of %s", all_ids[i]);
+    }
+}
+
+static void requests_and_what_has_no_values_are_as_published(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const struct other *o = &others[i];
+
+        if (o->as == EXPECTED)
+            assert_expected(o->id, o->hex, o->template);
+        else if (o->as == GUARDED)
+            assert_guarded(o->id, o->hex, o->template);
+        else
+            assert_sent(o->id, o->hex, o->template, o->address, o->as == SENT_FIRST);
+    }
+}
+
+/* Overload, underload and errors between two good messages: no number, its reason, and the next good one is read. What the bad one
+ * does not speak of stays. */
+static void no_value_is_told_with_its_reason_and_leaves_the_rest_alone(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"W05", "W01"}, {"W06", "W01"}, {"E07", "W01"}, {"W22", "W20"}, {"E06", "W30"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct vector *bad = find_vector(rows[i][0]), *good = find_vector(rows[i][1]);
+        struct rig rig;
+
+        set_up_rig(&rig, good);
+        rig_feed(&rig, good->bytes, good->len, 64);
+        rig_idle(&rig);
+        assert_wanted(&rig, good);
+        rig_feed(&rig, bad->bytes, bad->len, 64);
+        rig_idle(&rig);
+        assert_int_equal(rig.last[rig_point(&rig, "weight")].value.kind, GW_NONE);
+        assert_wanted(&rig, bad);
+        rig_feed(&rig, good->bytes, good->len, 64);
+        rig_idle(&rig);
+        assert_wanted(&rig, good);
+        rig_done(&rig);
+    }
+}
+
+static void an_overload_leaves_the_tare_alone(void **state)
+{
+    (void)state;
+    const struct vector *tare = find_vector("W08"), *overload = find_vector("E07");
+    struct rig rig;
+
+    set_up_rig(&rig, tare);
+    rig_feed(&rig, tare->bytes, tare->len, 64);
+    rig_feed(&rig, overload->bytes, overload->len, 64);
+
+    assert_wanted(&rig, overload);
+    assert_wanted(&rig, tare);
+    rig_done(&rig);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -338,6 +553,10 @@ int main(void)
         cmocka_unit_test(an_endless_line_is_one_overrun_and_the_next_good_frame_is_read),
         cmocka_unit_test(interleaved_sentences_bring_their_own_points_only),
         cmocka_unit_test(parity_bits_are_stripped_where_asked_for),
+        cmocka_unit_test(every_vector_of_the_collection_is_asserted),
+        cmocka_unit_test(requests_and_what_has_no_values_are_as_published),
+        cmocka_unit_test(no_value_is_told_with_its_reason_and_leaves_the_rest_alone),
+        cmocka_unit_test(an_overload_leaves_the_tare_alone),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
