@@ -6,6 +6,7 @@ import subprocess
 import threading
 
 import pytest
+import yaml
 from paho.mqtt import client as mqtt
 
 from conftest import ROOT, Broker, make_config, tcp_bus
@@ -163,6 +164,54 @@ def test_the_dashboard_asks_for_metrics_that_there_are(broker, modbus_tcp_slave,
         for legend in re.findall(r"by \(([^)]*)\)", query):
             assert set(legend.split(", ")) <= {"instance"} | set().union(*given.values()), query
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+@pytest.fixture
+def published(broker, modbus_tcp_slave, gateway, subscriber):
+    """The plant of the README in small: {topic: last payload} of all that it publishes."""
+    modbus_tcp_slave.unit(1).set("holding:0", [2301])
+    modbus_tcp_slave.unit(1).refuse("holding:1")
+    bus = {**tcp_bus(modbus_tcp_slave, [{"name": "mains-meter", "unit": 1, "points": [
+        {"name": "voltage_l1", "register": "holding:0", "scale": 0.1, "unit": "V"}, {"name": "gone", "register": "holding:1"}]}]),
+        "name": "rs485-1"}
+    gateway(make_config(broker, [bus], gateway={"name": "pump-house"}, publish={"topic": "plant1/${gateway}/${device}/${point}"},
+                        mqtt={"servers": [broker.url], "device_states": True}))
+    subscriber.wait_for("plant1/pump-house/mains-meter/gone")
+    subscriber.wait_for("plant1/pump-house/mains-meter/voltage_l1")
+    subscriber.wait_for("field2mqtt/pump-house/rs485-1/mains-meter/state")
+    return {message.topic: message.payload for message in subscriber.messages}
+
+
+def matching(published, topic_filter):
+    return {topic: payload for topic, payload in published.items() if mqtt.topic_matches_sub(topic_filter, topic)}
+
+
+def test_the_flow_gets_what_the_gateway_publishes(published):
+    flow = {node["id"]: node for node in json.loads((ROOT / "config/dashboards/node-red.json").read_text())}
+    values, states = (matching(published, flow[node]["topic"]) for node in ("f2m-values", "f2m-states"))
+
+    assert set(values) == {topic for topic in published if topic.startswith("plant1/")}
+    assert states == {"field2mqtt/pump-house/rs485-1/mains-meter/state": "online"}
+    used = {rule["to"].removeprefix("payload.") for rule in flow["f2m-number"]["rules"]}
+    good, bad = (json.loads(values[f"plant1/pump-house/mains-meter/{point}"]) for point in ("voltage_l1", "gone"))
+    assert used <= set(good) and flow["f2m-good"]["property"] == "payload.quality"
+    assert (good["quality"], bad["quality"]) == (flow["f2m-good"]["rules"][0]["v"], "bad")
+    assert flow["f2m-gone"]["rules"][0]["v"] == "offline"
+
+
+def test_home_assistant_gets_what_the_manual_says(published):
+    block = re.search(r"## Home Assistant\n\n```yaml\n(.*?)```", (ROOT / "docs/scada.md").read_text(), re.DOTALL)[1]
+    sensor, = yaml.safe_load(block)["mqtt"]["sensor"]
+
+    assert json.loads(published[sensor["state_topic"]])[re.search(r"value_json\.(\w+)", sensor["value_template"])[1]] == 230.1
+    assert json.loads(published[sensor["state_topic"]])["unit"] == sensor["unit_of_measurement"]
+    assert {published[entry["topic"]] for entry in sensor["availability"]} == {"online"}  # its default for payload_available
+
+
+def test_the_fields_that_the_manual_names_are_those_of_a_payload(published):
+    example, = re.findall(r"```json\n(.*?)```", (ROOT / "docs/scada.md").read_text(), re.DOTALL)
+
+    assert list(json.loads(example)) == list(json.loads(published["plant1/pump-house/mains-meter/voltage_l1"]))
 
 
 def test_the_flow_hangs_together_and_its_topics_are_ours():

@@ -1,0 +1,62 @@
+"""The back-up of docs/installation.md: the outbox copied while the gateway runs, held for the moment of the copy."""
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from conftest import PROGRAM, SLOW, make_config, tcp_bus
+
+
+def wait_until(is_so, deadline_s=30):
+    """What the kernel and a file show has no event to wait for."""
+    end = time.monotonic() + deadline_s * SLOW
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def state(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def waiting(file):
+    done = subprocess.run([PROGRAM, "outbox", file, "export"], capture_output=True, text=True, timeout=60 * SLOW)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_copy_of_a_held_gateway_holds_what_waits_and_can_be_put_back(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
+    modbus_tcp_slave.unit(1)
+    folder, copy = tmp_path / "var", tmp_path / "backup"
+    folder.mkdir()
+    config = make_config(broker, [tcp_bus(modbus_tcp_slave, [{"name": "m", "unit": 1, "interval": "20ms",
+                                                              "points": [{"name": "p", "register": "holding:0"}]}])],
+                         buffer={"path": str(folder / "outbox.db"), "commit_interval": "50ms"}, publish={"seq": True})
+    running = gateway(config)
+    subscriber.wait_for("gw/m/p")
+    broker.stop()
+    wait_until(lambda: (folder / "outbox.db-wal").exists() and (folder / "outbox.db-wal").stat().st_size > 50000)
+
+    running.signal(signal.SIGSTOP)
+    wait_until(lambda: state(running.pid) == "T")
+    shutil.copytree(folder, copy)
+    running.signal(signal.SIGCONT)
+
+    saved = waiting(copy / "outbox.db")
+    seqs = [message["seq"] for message in saved]
+    assert len(seqs) > 20 and seqs == sorted(set(seqs))
+    # It went on undisturbed: all that was saved, and what came later, is there at the end.
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 0, running.log
+    assert set(seqs) < {message["seq"] for message in waiting(folder / "outbox.db")}
+
+    # Put back, the copy is sent.
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
+    broker.start()
+    subscriber.wait_subscribed(2, 60 * SLOW)
+    again = gateway(config)
+    subscriber.wait_for("gw/m/p", lambda p: json.loads(p)["seq"] == seqs[-1])
+    again.stop()
