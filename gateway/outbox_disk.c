@@ -200,6 +200,17 @@ static void unsave_all(struct gw_durable *self)
     pthread_mutex_unlock(&self->mutex);
 }
 
+/* A disk that damages file after file must not be filled with them. Newer ones stay: a newer program can read them. */
+static void forget_old_asides(const struct gw_durable *self)
+{
+    const int n = gw_store_forget_asides(self->conf.path, "damaged", GW_ASIDES_MAX);
+
+    if (n > 0)
+        gw_log(GW_LOG_WARN, "buffer",
+               "%s: deleted %d damaged files that were set aside earlier, the last %d stay",
+               self->conf.path, n, GW_ASIDES_MAX);
+}
+
 /* Puts a new file in the place of one that cannot be used, with what can be read of the old one. */
 static enum gw_store_fault replace(struct gw_durable *self, enum gw_store_fault fault, char *why)
 {
@@ -234,6 +245,7 @@ static enum gw_store_fault replace(struct gw_durable *self, enum gw_store_fault 
     pthread_mutex_lock(&self->mutex);
     gw_durable_count_drop(self, GW_DROP_DAMAGED, salvage.n_damaged);
     pthread_mutex_unlock(&self->mutex);
+    forget_old_asides(self);
     unsave_all(self);
     return GW_STORE_OK;
 }
@@ -242,9 +254,12 @@ static enum gw_store_fault replace(struct gw_durable *self, enum gw_store_fault 
 
 static enum gw_store_fault open_file(struct gw_durable *self, char *why)
 {
-    enum gw_store_fault fault =
-        gw_store_open(self->conf.path, false, self->max_bytes, &self->store, why);
+    enum gw_store_fault fault = GW_STORE_DAMAGED;
 
+    if (self->is_damaged)
+        snprintf(why, GW_STORE_WHY, "damage was found in it while it was used");
+    else
+        fault = gw_store_open(self->conf.path, false, self->max_bytes, &self->store, why);
     if (fault == GW_STORE_OK) {
         fault = take_in(self);
         if (fault == GW_STORE_OK)
@@ -257,6 +272,7 @@ static enum gw_store_fault open_file(struct gw_durable *self, char *why)
         return fault;
     fault = replace(self, fault, why);
     if (fault == GW_STORE_OK) {
+        self->is_damaged = false;
         fault = take_in(self);
         if (fault != GW_STORE_OK)
             snprintf(why, GW_STORE_WHY, "%s", gw_store_why(self->store));
@@ -362,11 +378,13 @@ void gw_durable_fail(struct gw_durable *self, enum gw_store_fault fault, const c
     pthread_mutex_unlock(&self->mutex);
     if (self->store && (fault == GW_STORE_DAMAGED ||
                         (fault != GW_STORE_FULL && self->n_failures >= FAILURES_TO_CLOSE))) {
-        gw_store_close(self->store); /* opening it finds out more, and sets it aside if need be */
+        gw_store_close(self->store); /* opening it finds out more, or sets it aside */
         self->store = NULL;
+        self->is_damaged = fault == GW_STORE_DAMAGED;
     }
     pthread_mutex_lock(&self->mutex);
-    self->is_unreachable = !self->store;
+    /* What can be read of a damaged file is there again in a moment: nothing newer may go before it. */
+    self->is_unreachable = !self->store && fault != GW_STORE_DAMAGED;
     gw_durable_wake_consumer(self);
     pthread_mutex_unlock(&self->mutex);
 }

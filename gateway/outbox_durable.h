@@ -23,6 +23,7 @@
 #include "gateway/strmap.h"
 
 enum {
+    GW_ASIDES_MAX = 5,               /* damaged files that are kept */
     GW_SEQ_BLOCK = 1 << 20,          /* numbers are set aside on the disk in blocks of so many */
     GW_COMMIT_ROWS = 500,            /* a commit takes at most so many records, ... */
     GW_COMMIT_BYTES = 256 * 1024,    /* ... and about so many bytes */
@@ -44,7 +45,7 @@ struct gw_durable {
     int64_t next_look_us; /* at what is too old */
     unsigned n_failures;  /* in a row */
     int64_t failed_since_us;
-    bool has_told_damage, was_open;
+    bool has_told_damage, was_open, is_damaged;
     struct gw_node *batch[GW_COMMIT_ROWS];
     size_t n_batch;
     pthread_t thread;

@@ -79,6 +79,8 @@ enum gw_store_fault gw_store_get_state(struct gw_store *store, struct gw_store_s
  * Errors: GW_E_CLOSED when it cannot be renamed. */
 GW_MUST_CHECK enum gw_err gw_store_set_aside(const char *path, const char *word, int64_t wall_ms,
                                              char *ret_aside);
+/* Deletes the oldest files that got that word, until n_kept of them are left. Gives how many it deleted. */
+int gw_store_forget_asides(const char *path, const char *word, int n_kept);
 
 struct gw_salvage {
     uint64_t n_kept, n_damaged; /* records; what cannot be seen any more is not counted */

@@ -2,6 +2,7 @@
  * of it goes into a new one. */
 #include "gateway/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,50 @@ enum gw_err gw_store_set_aside(const char *path, const char *word, int64_t wall_
         !rename_part(path, ret_aside, ""))
         return GW_E_CLOSED;
     return GW_OK;
+}
+
+/* Gives how many files of that kind there are, and the name of the oldest. */
+static int count_asides(const char *folder, const char *start, char *ret_oldest, size_t size)
+{
+    const size_t len = strlen(start);
+    const struct dirent *entry;
+    int n = 0;
+    DIR *dir = opendir(folder);
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        const char *ending = strrchr(name, 'Z');
+
+        if (strncmp(name, start, len) != 0 || !ending || strstr(ending, "-wal") ||
+            strstr(ending, "-journal"))
+            continue;
+        if (n++ == 0 || strcmp(name, ret_oldest) < 0)
+            snprintf(ret_oldest, size, "%s", name);
+    }
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+int gw_store_forget_asides(const char *path, const char *word, int n_kept)
+{
+    static const char *const endings[] = {"-wal", "-journal", ""};
+    const char *slash = strrchr(path, '/');
+    const int folder_len = slash ? (int)(slash - path) + 1 : 0;
+    char folder[GW_STORE_PATH], start[GW_STORE_PATH], oldest[256], full[GW_STORE_PATH + 300];
+    int n_forgotten = 0;
+
+    snprintf(folder, sizeof folder, "%.*s", folder_len, path);
+    snprintf(start, sizeof start, "%s.%s-", path + folder_len, word);
+    while (count_asides(folder_len > 0 ? folder : ".", start, oldest, sizeof oldest) > n_kept) {
+        for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+            snprintf(full, sizeof full, "%s%s%s", folder, oldest, endings[i]);
+            if (unlink(full) != 0 && errno != ENOENT)
+                return n_forgotten;
+        }
+        n_forgotten++;
+    }
+    return n_forgotten;
 }
 
 /* ---- salvage --------------------------------------------------------------------------------------- */

@@ -3,12 +3,15 @@
 The invariants are those of the promise: no gap that is not counted, order per topic, the true value, duplicates only
 after a cut and then the same record. FIELD2MQTT_SLOW=1 runs the long forms.
 """
+import json
 import os
 import random
 import shutil
 import signal
 import sqlite3
+import statistics
 import threading
+import time
 
 import pytest
 
@@ -16,6 +19,7 @@ from conftest import Gateway, make_config, write_config
 from counting import INTERVAL_MS, PUBLISH, Collector, CountingDevice, Verdict, let_pass
 from fault_proxy import FaultProxy
 
+UP_S = 2  # the promise after a kill
 SEED = int(os.environ.get("FIELD2MQTT_SEED", str(random.randrange(1 << 30))))
 
 
@@ -175,7 +179,7 @@ def kill_at_random_moments(plant, tmp_path, kills):
     """kill -9 at random moments, the broker there or not; all that the file held then has to arrive."""
     chance = random.Random(SEED)
     print(f"FIELD2MQTT_SEED={SEED}")
-    committed = set()
+    committed, starts = set(), []
     for _ in range(kills):
         is_cut = chance.random() < 0.5
         if is_cut:
@@ -186,16 +190,20 @@ def kill_at_random_moments(plant, tmp_path, kills):
         threading.Event().wait(chance.random() * INTERVAL_MS / 1000)  # the moment within a poll
         plant.gateway.kill()
         committed.update(rows(plant, tmp_path))
+        begin = time.monotonic()
         plant.gateway = plant.started.add(Gateway(plant.config))
+        let_pass(plant.device, 1)
+        starts.append(time.monotonic() - begin)
     plant.proxy.heal()
     plant.settle()
+    print(f"reading again after {statistics.median(starts):.2f} s, at most {max(starts):.2f} s")
+    assert statistics.median(starts) < UP_S
     return committed
 
 
 def check_kills(plant, committed, kills):
     verdict = Verdict(plant.collector)
     arrived = {(topic, body["value"]) for topic, bodies in plant.collector.by_topic().items() for body in bodies}
-    import json
     wanted = {(topic, json.loads(payload)["value"]) for topic, payload in committed if topic.startswith("gw/dev/")}
     assert wanted, "no kill met a message on disk"
     assert not wanted - arrived, f"{len(wanted - arrived)} committed readings are lost: {sorted(wanted - arrived)[:5]}"

@@ -342,6 +342,31 @@ static void a_newer_format_that_cannot_be_read_is_only_set_aside(void **state)
     assert_int_equal(rig_count_asides(rig, "newer"), 1);
 }
 
+static void a_disk_that_damages_file_after_file_is_not_filled_with_them(void **state)
+{
+    struct rig *rig = *state;
+    char path[400];
+
+    snprintf(path, sizeof path, "%s.newer-20200101T000000Z", rig->path);
+    write_file(path, "x", 1);
+    for (int day = 1; day <= GW_ASIDES_MAX + 1; day++) {
+        snprintf(path, sizeof path, "%s.damaged-2020010%dT000000Z", rig->path, day);
+        write_file(path, "x", 1);
+    }
+    snprintf(path, sizeof path, "%s.damaged-20200101T000000Z-wal", rig->path);
+    write_file(path, "x", 1);
+    write_file(rig->path, "garbage", 7);
+    assert_works(rig);
+
+    assert_int_equal(rig_count_asides(rig, "damaged"), GW_ASIDES_MAX);
+    assert_int_equal(rig_count_asides(rig, "newer"), 1);
+    assert_int_not_equal(access(path, F_OK), 0);
+    for (int day = 1; day <= GW_ASIDES_MAX + 1; day++) {
+        snprintf(path, sizeof path, "%s.damaged-2020010%dT000000Z", rig->path, day);
+        assert_int_equal(access(path, F_OK) == 0, day > 2);
+    }
+}
+
 static void a_database_of_another_program_is_left_alone(void **state)
 {
     struct rig *rig = *state;
@@ -654,6 +679,35 @@ static void whatever_moment_the_power_goes_what_was_committed_is_there(void **st
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Damage may be found when history has begun to drain, and there are readings of now behind it. */
+static void nothing_newer_goes_before_what_is_kept_of_a_damaged_file(void **state)
+{
+    struct rig *rig = *state;
+    struct gw_message message;
+    int n_history = 0;
+    bool has_come = false;
+
+    rig_start(rig);
+    fill(rig);
+    rig_stop(rig);
+    rig_start(rig);
+    rig_put(rig, "live");
+    gw_durable_fail(rig->self, GW_STORE_DAMAGED, "database disk image is malformed");
+
+    for (int guard = 0; guard < 20; guard++) {
+        while (rig->outbox->ops->next(rig->outbox, &message) == GW_OK) {
+            assert_false(has_come);
+            has_come = message.payload_len == 4 && memcmp(message.payload, "live", 4) == 0;
+            n_history += !has_come;
+        }
+        rig_pass_ms(rig, 2000);
+    }
+    assert_true(has_come);
+    assert_int_equal(n_history, N_KEPT);
+    /* Opening it may find nothing wrong: it would fail in the same way again, without end. */
+    assert_int_equal(rig_count_asides(rig, "damaged"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -668,6 +722,7 @@ int main(void)
         TEST(garbage_is_set_aside_untouched),
         TEST(a_newer_format_is_set_aside_and_what_can_be_read_is_kept),
         TEST(a_newer_format_that_cannot_be_read_is_only_set_aside),
+        TEST(a_disk_that_damages_file_after_file_is_not_filled_with_them),
         TEST(a_database_of_another_program_is_left_alone),
         TEST(a_database_of_another_program_with_a_version_is_left_alone),
         TEST(numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_set_aside),
@@ -676,6 +731,7 @@ int main(void)
         TEST(a_thousand_flipped_bits_and_cuts_never_stop_a_start_nor_give_a_wrong_record),
         TEST(a_record_with_a_flipped_bit_is_dropped_and_counted_and_the_others_come),
         TEST(a_damaged_page_in_the_middle_costs_only_what_is_on_it),
+        TEST(nothing_newer_goes_before_what_is_kept_of_a_damaged_file),
         TEST(whatever_moment_the_power_goes_what_was_committed_is_there),
     };
 
