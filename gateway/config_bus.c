@@ -121,9 +121,15 @@ static void load_devices(struct gw_loader *loader, const struct gw_bus_context *
 /* Without its driver nothing can be said of the keys of a bus. */
 static void report_no_driver(struct gw_loader *loader, const struct gw_yaml_node *map)
 {
+    const struct gw_yaml_node *value = gw_yaml_get(map, "driver");
+
     gw_check_name(loader, map, &loader->bus_names, "bus");
-    if (!gw_yaml_get(map, "driver") && !loader->is_off)
+    if (!value && !loader->is_off)
         gw_diag_add(loader->diags, gw_yaml_mark(map), "the bus has no \"driver\"");
+    else if (value && value->kind != GW_YAML_WRONG &&
+             (!gw_yaml_is_scalar(value) || gw_yaml_is_null(value)))
+        gw_diag_add(loader->diags, gw_yaml_mark(value),
+                    "\"driver\" must be the name of a driver, not %s", gw_describe(loader, value));
 }
 
 /* Loads what a bus of a known driver says. */

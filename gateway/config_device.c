@@ -252,10 +252,14 @@ static bool report_off_for_nothing(struct gw_loader *loader,
                                    const struct gw_device_context *context,
                                    const struct gw_yaml_node *point)
 {
+    const struct gw_yaml_node *name = gw_yaml_get(point, "name");
+
     if (!context->template || !gw_is_off(point) || point->n_entries > 2)
         return false;
+    if (!name || !gw_yaml_is_scalar(name) || gw_yaml_is_null(name))
+        return false; /* to be reported like that of any other point */
     if (!loader->is_off)
-        gw_report_template_point(loader, context->template, gw_yaml_get(point, "name"), true);
+        gw_report_template_point(loader, context->template, name, true);
     return true;
 }
 
