@@ -10,6 +10,7 @@
 #: make coverage      which lines the tests reach: build/coverage/report
 #: make bench         the gateway against references of the same run: build/bench.md, build/bench.svg; ROWS="flat rtu"
 #: make bench-outbox  the outbox on disk against plain SQLite, and in an outage: build/bench-outbox.md
+#: make bench-commands  from the PUBLISH of a command to its write on a saturated line; the polls that a flood leaves
 #: make bench-serial  frames a second of one serial port and what they cost, against a bare loop that reads
 #: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
 #: make soak         nothing is lost in an outage of 10 minutes
@@ -151,6 +152,9 @@ bench-outbox:
 bench-serial:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all build/release/tests/bench/serial_line
 	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/serial_cost.py
+bench-commands:
+	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all
+	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/command_latency.py
 bench-publisher:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all
 	@$(PYTHON) -B tests/bench/publisher_cost.py $(BUILDS)
@@ -245,6 +249,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-serial bench-publisher soak demo lint format format-check \
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-commands bench-serial bench-publisher soak demo lint format format-check \
         deb install install-files keys man help clean
 .PHONY: fuzz faults

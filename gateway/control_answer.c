@@ -116,6 +116,17 @@ static bool is_secret(const struct gw_control *control, const struct gw_target *
     return false;
 }
 
+/* Sentences about a value often show it: of a secret one they say nothing. */
+static const char *sentence_of(const struct gw_control *control, const struct gw_target *target,
+                               enum gw_command_code code, const char *why)
+{
+    bool is_of_value = code >= GW_COMMAND_BAD_PAYLOAD && code <= GW_COMMAND_CHANGE_TOO_LARGE;
+
+    return target && is_of_value && is_secret(control, target)
+               ? "the value is secret, so no more is said of it"
+               : why;
+}
+
 static size_t shown_len(const struct gw_mqtt_message *message, size_t max)
 {
     size_t len = message->payload_len;
@@ -224,9 +235,10 @@ static const char *name_of(const struct gw_control *control, size_t bus, size_t 
 void gw_control_refuse(struct gw_control *control, const struct gw_target *target,
                        enum gw_command_code code, const char *why)
 {
+    const char *sentence = sentence_of(control, target, code, why);
     const struct gw_command_result result = {
         .code = code,
-        .why = why,
+        .why = sentence,
         .id = control->command.id,
         .device = &control->config->buses[target->bus].devices[target->device],
         .point = name_of(control, target->bus, target->device, target->point),
@@ -238,7 +250,7 @@ void gw_control_refuse(struct gw_control *control, const struct gw_target *targe
 
     publish(control, target, &control->message, control->result, len);
     audit(control, "refused", target, &control->message, control->result, len);
-    tell(control, target, &control->message, code, why);
+    tell(control, target, &control->message, code, sentence);
 }
 
 /* The earlier result with a mark; of one that is still under way nothing is said yet: its own result will come. */
@@ -301,9 +313,10 @@ static void end_safe(struct gw_control *control, struct gw_control_job *job,
 void gw_control_end(struct gw_control *control, struct gw_control_job *job,
                     const struct gw_bus_answer *answer)
 {
+    const char *sentence = sentence_of(control, job->target, answer->code, answer->why);
     const struct gw_command_result result = {
         .code = answer->code,
-        .why = answer->why,
+        .why = sentence,
         .reason = answer->reason,
         .id = job->command.id,
         .device = &control->config->buses[job->bus].devices[job->device],
@@ -325,7 +338,7 @@ void gw_control_end(struct gw_control *control, struct gw_control_job *job,
             gw_ids_end(control->ids, job->id_key, control->result, len);
         publish(control, job->target, &job->message, control->result, len);
         audit(control, "done", job->target, &job->message, control->result, len);
-        tell(control, job->target, &job->message, answer->code, answer->why);
+        tell(control, job->target, &job->message, answer->code, sentence);
     }
     control->n_waiting[job->bus]--;
     job->ticket = 0;

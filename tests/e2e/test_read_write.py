@@ -88,6 +88,26 @@ def test_what_read_shows_can_be_pasted_into_a_configuration(file, modbus_tcp_sla
     assert [line.split(None, 1)[1] for line in shown.splitlines()] == [line.split("# ", 1)[1] for line in out.splitlines()]
 
 
+@pytest.mark.parametrize("place", ["holding:300", "holding:300-303", "input:7", "holding:0x12C-0x133"])
+def test_each_line_that_read_shows_is_one_of_a_configuration(file, modbus_tcp_slave, tmp_path, place):
+    """Pasted as text, only the names made different; the registers 300 to 303 hold every kind of number."""
+    modbus_tcp_slave.unit().set("holding:300", [0x199A, 0x4366, 0x4F4B, 1])
+    code, out, err = run("read", "-c", file, "pump", place)
+    assert code == 0, err
+    config = yaml.safe_load(file.read_text())
+    config["buses"][0]["devices"][0]["points"] = "HERE"
+    lines = [line.replace("name: x,", f"name: p{n},") for n, line in enumerate(out.splitlines())]
+    pasted = tmp_path / "pasted.yaml"
+    pasted.write_text(yaml.safe_dump(config, sort_keys=False).replace(
+        " HERE", "\n" + "\n".join("        " + line for line in lines)))
+    assert len(lines) > 10
+
+    code, report, err = run("check", "-c", pasted)
+
+    assert (code, err) == (0, ""), err
+    assert f"{len(lines)} points" in report
+
+
 @pytest.mark.parametrize("place", ["holding:70000", "holding:5-4", "holding:0-125", "holding:1-x", "nothing"])
 def test_a_place_that_is_none_is_told(file, place):
     code, out, err = run("read", "-c", file, "pump", place)
