@@ -260,9 +260,10 @@ static int make_settings(struct options *options, struct gw_scan *scan)
         code = line_values(options, scan->driver, "parity", options->parities, PARITIES, &parities);
     if (code != GW_EXIT_OK)
         return code;
-    if (bauds.n * parities.n > GW_SCAN_SETTINGS)
+    const size_t n = bauds.n * parities.n;
+    if (n == 0 || n > GW_SCAN_SETTINGS)
         return gw_cmd_usage(&gw_cmd_scan, "more than %d settings", GW_SCAN_SETTINGS);
-    scan->settings = calloc(bauds.n * parities.n, sizeof *scan->settings);
+    scan->settings = calloc(n, sizeof *scan->settings);
     if (!scan->settings)
         return GW_EXIT_FAILED;
     for (size_t p = 0; p < parities.n; p++)

@@ -111,7 +111,7 @@ static enum gw_err ask_identification(struct identification *id)
 static enum gw_err ask_server_id(struct identification *id)
 {
     struct modbus_exchange exchange;
-    const struct modbus_call call = {.pdu = {MODBUS_FC_SERVER_ID}, .len = 1};
+    const struct modbus_call call = {.pdu = {MODBUS_FC_SERVER_ID}, .len = 1, .reply_len = 0};
     const uint8_t *reply = exchange.reply;
 
     enum gw_err err = ask(id, &call, &exchange);
@@ -127,7 +127,7 @@ static enum gw_err read_regs(const struct identification *id, unsigned first, ui
                              uint16_t *ret_regs)
 {
     struct modbus_exchange exchange;
-    struct modbus_call call;
+    struct modbus_call call = {.len = 0};
     int exception;
 
     if (first + count > 0x10000)
