@@ -47,48 +47,59 @@ static void check_inverse(const struct gw_map *map, const struct gw_value *raw,
         assert(again.kind == raw->kind && again.u == raw->u);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static struct gw_map make_map(const struct head *head)
 {
     static const struct gw_enum_name names[] = {{0, "off \"0\""}, {1, "on"}};
-    struct gw_publish json = {.payload = GW_PAYLOAD_JSON}, template = json;
-    struct gw_result result = {.err = GW_OK};
+
+    return (struct gw_map){.scale = {head->scale ? head->scale : 1, head->scale_exp % 19},
+                           .offset = {head->offset, head->offset_exp % 19},
+                           .offset_first = head->flags & 1,
+                           .decimals = head->decimals % 19,
+                           .unit = head->flags & 2 ? "\"\\\xC2\xB0" : NULL,
+                           .enums = names,
+                           .n_enums = head->flags & 4 ? 2 : 0};
+}
+
+static struct gw_result make_result(const struct head *head, const char *text, size_t len)
+{
+    struct gw_result result = {.err = GW_OK, .exp10 = head->exp10};
+
+    result.value.kind = (enum gw_kind)(head->kind % (GW_TEXT + 1));
+    if (result.value.kind == GW_TEXT) {
+        result.value.text.p = text;
+        result.value.text.len = len;
+    } else if (result.value.kind == GW_BOOL) {
+        result.value.b = head->bits & 1;
+    } else if (result.value.kind == GW_DECIMAL) {
+        result.value.dec = (struct gw_decimal){(int64_t)head->bits, head->exp10 % 19};
+    } else {
+        memcpy(&result.value.u, &head->bits, sizeof head->bits);
+    }
+    return result;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct gw_publish json = {.payload = GW_PAYLOAD_JSON};
+    static const struct gw_publish template = {
+        .payload = GW_PAYLOAD_TEMPLATE,
+        .payload_template =
+            "{\"value\":${value},\"t\":\"${value} ${unit} ${time}\",\"r\":${reason}}"};
     struct gw_reading reading;
     struct head head;
-    char *text;
 
     if (size < sizeof head)
         return 0;
     memcpy(&head, data, sizeof head);
-    text = (char *)fuzz_copy(data + sizeof head, size - sizeof head, 0);
-    struct gw_map map = {.scale = {head.scale ? head.scale : 1, head.scale_exp % 19},
-                         .offset = {head.offset, head.offset_exp % 19},
-                         .offset_first = head.flags & 1,
-                         .decimals = head.decimals % 19,
-                         .unit = head.flags & 2 ? "\"\\\xC2\xB0" : NULL,
-                         .enums = names,
-                         .n_enums = head.flags & 4 ? 2 : 0};
-    result.exp10 = head.exp10;
-    result.value.kind = (enum gw_kind)(head.kind % (GW_TEXT + 1));
-    if (result.value.kind == GW_TEXT) {
-        result.value.text.p = text;
-        result.value.text.len = size - sizeof head;
-    } else if (result.value.kind == GW_BOOL) {
-        result.value.b = head.bits & 1;
-    } else if (result.value.kind == GW_DECIMAL) {
-        result.value.dec = (struct gw_decimal){(int64_t)head.bits, head.exp10 % 19};
-    } else {
-        memcpy(&result.value.u, &head.bits, sizeof head.bits);
-    }
+    char *text = (char *)fuzz_copy(data + sizeof head, size - sizeof head, 0);
+    struct gw_map map = make_map(&head);
+    struct gw_result result = make_result(&head, text, size - sizeof head);
     gw_map_result(&map, &result, (int64_t)head.bits, &reading);
-
     if (reading.quality == GW_BAD)
         assert(reading.reason && reading.value.kind == GW_NONE);
     else
         assert(reading.value.kind == GW_TEXT || isfinite(gw_value_to_double(&reading.value)));
     check_json(&json, &map, &reading);
-    template.payload = GW_PAYLOAD_TEMPLATE;
-    template.payload_template =
-        "{\"value\":${value},\"t\":\"${value} ${unit} ${time}\",\"r\":${reason}}";
     check_json(&template, &map, &reading);
     if (reading.quality == GW_GOOD && result.exp10 == 0 &&
         (result.value.kind == GW_INT || result.value.kind == GW_UINT))

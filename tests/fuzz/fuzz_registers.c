@@ -14,13 +14,40 @@ static const char *const types[] = {
     "ipv4",      "ipv6",      "eui48",          "datetime_words4", "datetime_iec870_4",
     "hhmm",      "unix",      "datetime_bytes", "version_nibbles"};
 
+static void check_value(const struct gw_result *result)
+{
+    assert(result->err ? result->reason && result->value.kind == GW_NONE
+                       : result->value.kind != GW_NONE);
+    assert(result->value.kind != GW_FLOAT32 || isfinite(result->value.f32));
+    assert(result->value.kind != GW_FLOAT64 || isfinite(result->value.f64));
+}
+
+static void check_again(const struct modbus_point_conf *point, const struct gw_value *value)
+{
+    uint16_t regs[MODBUS_REGS_MAX], mask;
+    char text[MODBUS_TEXT_MAX];
+    struct gw_result again;
+
+    if (modbus_encode(point, value, regs, &mask) != GW_OK) /* Latin-1 grows */
+        return;
+    if (value->kind == GW_TEXT && value->text.len == 0) /* SunSpec: no text, not an empty one */
+        return;
+    modbus_decode(point, regs, text, &again);
+    assert(again.err == GW_OK && again.value.kind == value->kind);
+    if (value->kind == GW_TEXT)
+        assert(again.value.text.len == value->text.len &&
+               memcmp(text, value->text.p, value->text.len) == 0);
+    else if (value->kind != GW_FLOAT32) /* -0 of a pf4q is 0 */
+        assert(again.value.u == value->u);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct modbus_point_conf point = {.address = {true, false, MODBUS_HOLDING, 0}};
+    uint16_t regs[MODBUS_REGS_MAX] = {0};
+    char text[MODBUS_TEXT_MAX];
     struct gw_driver_diag diag;
-    uint16_t regs[MODBUS_REGS_MAX] = {0}, again[MODBUS_REGS_MAX], mask;
-    char text[MODBUS_TEXT_MAX], text_again[MODBUS_TEXT_MAX];
-    struct gw_result result, second;
+    struct gw_result result;
 
     if (size < 4)
         return 0;
@@ -31,22 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     point.sentinels = data[2] & 3;
     memcpy(regs, data + 3, size - 3 < sizeof regs ? size - 3 : sizeof regs);
     modbus_decode(&point, regs, text, &result);
-    assert(result.err ? result.reason && result.value.kind == GW_NONE
-                      : result.value.kind != GW_NONE);
-    assert(result.value.kind != GW_FLOAT32 || isfinite(result.value.f32));
-    assert(result.value.kind != GW_FLOAT64 || isfinite(result.value.f64));
-    if (result.err ||
-        modbus_encode(&point, &result.value, again, &mask) != GW_OK) /* Latin-1 grows */
-        return 0;
-    if (result.value.kind == GW_TEXT &&
-        result.value.text.len == 0) /* SunSpec: no text, not an empty one */
-        return 0;
-    modbus_decode(&point, again, text_again, &second);
-    assert(second.err == GW_OK && second.value.kind == result.value.kind);
-    if (result.value.kind == GW_TEXT)
-        assert(second.value.text.len == result.value.text.len &&
-               memcmp(text, text_again, result.value.text.len) == 0);
-    else if (result.value.kind != GW_FLOAT32) /* -0 of a pf4q is 0 */
-        assert(second.value.u == result.value.u);
+    check_value(&result);
+    if (!result.err)
+        check_again(&point, &result.value);
     return 0;
 }
