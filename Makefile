@@ -6,6 +6,7 @@
 #: make install       to PREFIX=/usr/local, below DESTDIR; the release build unless VARIANT says otherwise
 #: make deb           the Debian packages in build/deb
 #: make lint          clang-tidy, cppcheck and our own checks; make format-check, make format
+#: make faults        lets fail what can fail around it, and says what held: build/faults.md
 #: make fuzz          every parser for FUZZ_SECONDS=300 of random input; make fuzz-smoke: for 20 s
 #: make coverage      which lines the tests reach: build/coverage/report
 #: make bench         the gateway against references of the same run: build/bench.md, build/bench.svg; ROWS="flat rtu"
@@ -120,6 +121,10 @@ contract: $(contract) $(plugins)
 PYTEST_JOBS ?= 4
 e2e: all
 	@$(PYTHON) -m pytest -q -n $(PYTEST_JOBS) --dist loadgroup $(PYTEST_FLAGS) tests/e2e
+
+# Fault by fault, with a table of what held; FAULTS="disk memory" only some, SHORT=1 as often as in `make test`.
+faults: all $(B)/tests/unit/test_outbox_faults $(B)/tests/unit/test_modbus_faults
+	@tests/faults/run $(if $(SHORT),--short) $(FAULTS)
 
 # An outage of 10 minutes at 1,000 readings a second.
 soak: all
