@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from conftest import BUILD, ROOT, make_config
 from test_commands import config, online, operator, writes  # noqa: F401 (operator is a fixture)
 
@@ -55,12 +57,19 @@ def test_more_than_may_wait_is_busy(broker, modbus_tcp_slave, gateway, subscribe
     assert len(writes(modbus_tcp_slave)) == 1
 
 
-def test_what_expires_while_it_waits_is_not_written(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
-    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES))
+@pytest.mark.parametrize("by", ["its own expires", "MQTT 5 message expiry", "commands.timeout"])
+def test_what_expires_while_it_waits_is_not_written(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path, by):
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES, mqtt={"version": "5"},
+                   commands={"timeout": "1500ms" if by == "commands.timeout" else "30s"}))
     online(subscriber)
     begin(operator, modbus_tcp_slave, 1)
 
-    operator.send("gw/pump/speed/set", {"value": 2, "expires": int(time.time() * 1000) + 1500})
+    if by == "its own expires":
+        operator.send("gw/pump/speed/set", {"value": 2, "expires": int(time.time() * 1000) + 1500})
+    elif by == "MQTT 5 message expiry":
+        operator.send("gw/pump/speed/set", "2", MessageExpiryInterval=2)
+    else:
+        operator.send("gw/pump/speed/set", "2")
     operator.wait("gw/pump/speed/result", 2)
 
     assert codes_of(operator, "gw/pump/speed/result") == {1: "ok", 2: "expired"}

@@ -590,7 +590,7 @@ def test_the_refusal_of_a_device_is_answered_with_its_reason(broker, modbus_tcp_
 def test_a_write_without_an_answer_is_not_repeated(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path,
                                                    rule, verify, code):
     modbus_tcp_slave.unit().functions[6] = rule
-    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "300ms"},
+    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "1s"},
                    write={"rate": "9/s", "verify": verify}))
     online(subscriber)
 
@@ -603,7 +603,7 @@ def test_a_write_without_an_answer_is_not_repeated(broker, modbus_tcp_slave, gat
 
 def test_an_idempotent_write_is_repeated_once(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
     modbus_tcp_slave.unit().functions[6] = "lost"
-    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "300ms"},
+    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "1s"},
                    write={"rate": "9/s", "idempotent": True}))
     online(subscriber)
 

@@ -42,7 +42,7 @@ class Meter(LineBoard):
 
 
 def start(broker, gateway, subscriber, tmp_path, meter, unit=248, device=None, enabled=True):
-    device = {"name": "meter", "template": "peacefair-pzem-016", "unit": unit, "interval": "200ms", "timeout": "300ms",
+    device = {"name": "meter", "template": "peacefair-pzem-016", "unit": unit, "interval": "200ms", "timeout": "2s",
               **(device or {})}
     process = gateway(make_config(
         broker, [{"name": "line", "driver": "modbus-rtu", "port": meter.port, "devices": [device]}],
@@ -107,7 +107,7 @@ def test_what_does_not_confirm_it_is_told_and_it_is_not_sent_again(broker, gatew
 
     assert (result["ok"], result["code"]) == (False, code), result
     assert reason in (None, result["reason"])
-    subscriber.wait_for_json("gw/meter/energy", lambda m: m["value"] == energy, since=subscriber.mark())  # it goes on
+    subscriber.wait_for_json("gw/meter/energy", lambda m: m["value"] == energy, since=subscriber.mark(), deadline_s=30)  # it goes on
     assert meter.writes == ["f8 42 c2 41"] and meter.energy == energy
 
 
