@@ -46,7 +46,9 @@ struct gw_scan {
     size_t n_found;
     struct {
         bool is_terminal, is_line_open;
-        int64_t start_us, total_us, done_us, told_us; /* total and done as predicted */
+        int64_t start_us, told_us;
+        int64_t total_us, done_us; /* of silence, as predicted */
+        int64_t aside_us;          /* spent on those who answered */
     } progress;
 };
 

@@ -18,6 +18,7 @@ struct pass {
     struct gw_scan *scan;
     struct gw_scan_setting *setting;
     unsigned question;
+    int64_t done_us; /* of the progress, when it began */
     bool has_nobody; /* an address that no device has was answered ... */
     int nobody;      /* ... with this refusal, 0: with data */
     bool has_crowd;
@@ -47,6 +48,40 @@ static void wait_or_signal(const struct gw_scan *scan, int64_t wait_us)
     struct pollfd fd = {.fd = scan->signal_fd, .events = POLLIN};
 
     (void)poll(&fd, 1, (int)((wait_us + 999) / 1000));
+}
+
+/* ---- how long it takes ---- */
+
+static unsigned n_questions(const struct gw_scan *scan)
+{
+    return scan->is_quick ? 1 : scan->driver->scan->n_questions;
+}
+
+/* One question to all addresses, when nobody answers. */
+static int64_t silence_us(const struct gw_scan *scan, const struct gw_scan_setting *setting)
+{
+    int64_t sum_us = 0;
+
+    for (size_t i = 0; i < scan->n_addresses; i++) {
+        const struct gw_probe what = {scan->addresses[i], 0, scan->timeout_us};
+
+        sum_us += scan->driver->probe_us(setting->config->buses->driver_conf, &what);
+    }
+    return sum_us;
+}
+
+static void predict(struct gw_scan *scan)
+{
+    scan->progress.total_us = 0;
+    for (size_t s = 0; s < scan->n_settings; s++)
+        scan->progress.total_us += n_questions(scan) * silence_us(scan, &scan->settings[s]);
+}
+
+/* Somebody answered: the other settings are not asked any more. */
+static void predict_rest(const struct pass *pass)
+{
+    pass->scan->progress.total_us = pass->done_us + (n_questions(pass->scan) - pass->question) *
+                                                        silence_us(pass->scan, pass->setting);
 }
 
 /* ---- one address ---- */
@@ -117,13 +152,16 @@ static void get_to_know(const struct pass *pass, struct gw_scan_device *device)
 static void add_device(const struct pass *pass, uint16_t address, const struct gw_probed *probed)
 {
     struct gw_scan_device *device = &pass->setting->devices[pass->setting->n_devices++];
+    int64_t start_us = gw_scan_now_us();
 
     pass->setting->is_known[address] = true;
-    pass->scan->n_found++;
+    if (pass->scan->n_found++ == 0 && !pass->scan->has_all_settings)
+        predict_rest(pass);
     device->address = address;
     device->probed = *probed;
     gw_scan_progress_found(pass->scan, pass->setting, device);
     get_to_know(pass, device);
+    pass->scan->progress.aside_us += gw_scan_now_us() - start_us;
 }
 
 static void take_answer(struct pass *pass, uint16_t address, const struct gw_probed *probed)
@@ -214,7 +252,8 @@ static void settle_crowd(struct pass *pass)
 
 static bool ask_setting(struct gw_scan *scan, struct gw_scan_setting *setting, unsigned question)
 {
-    struct pass pass = {.scan = scan, .setting = setting, .question = question};
+    struct pass pass = {
+        .scan = scan, .setting = setting, .question = question, .done_us = scan->progress.done_us};
 
     if (!open_link(scan, setting))
         return false;
@@ -227,24 +266,6 @@ static bool ask_setting(struct gw_scan *scan, struct gw_scan_setting *setting, u
 }
 
 /* ---- all settings ---- */
-
-static unsigned n_questions(const struct gw_scan *scan)
-{
-    return scan->is_quick ? 1 : scan->driver->scan->n_questions;
-}
-
-static void predict(struct gw_scan *scan)
-{
-    scan->progress.total_us = 0;
-    for (size_t s = 0; s < scan->n_settings; s++)
-        for (size_t i = 0; i < scan->n_addresses; i++) {
-            const struct gw_probe what = {scan->addresses[i], 0, scan->timeout_us};
-
-            scan->progress.total_us +=
-                n_questions(scan) *
-                scan->driver->probe_us(scan->settings[s].config->buses->driver_conf, &what);
-        }
-}
 
 /* The questions that are left at a setting where somebody answered. */
 static bool ask_rest(struct gw_scan *scan, struct gw_scan_setting *setting, unsigned question)

@@ -23,7 +23,7 @@ static void clear_line(struct gw_scan *scan)
 
 static const char *left(const struct gw_scan *scan, char text[GW_DURATION_TEXT])
 {
-    int64_t took_us = gw_scan_now_us() - scan->progress.start_us;
+    int64_t took_us = gw_scan_now_us() - scan->progress.start_us - scan->progress.aside_us;
     double left_us = (double)(scan->progress.total_us - scan->progress.done_us);
 
     if (scan->progress.done_us > TRUST_US)
@@ -42,7 +42,8 @@ void gw_scan_progress_begin(struct gw_scan *scan)
     if (scan->n_settings > 1)
         fprintf(stderr, " at %zu settings of the line%s", scan->n_settings,
                 scan->has_all_settings ? "" : ", until one is found at which somebody answers");
-    fprintf(stderr, ": %s at most; Ctrl-C ends it with what was found\n", left(scan, time_text));
+    fprintf(stderr, ": about %s if nobody answers; Ctrl-C ends it with what was found\n",
+            left(scan, time_text));
 }
 
 void gw_scan_progress_pass(struct gw_scan *scan, const struct gw_scan_setting *setting,
@@ -54,7 +55,7 @@ void gw_scan_progress_pass(struct gw_scan *scan, const struct gw_scan_setting *s
     scan->progress.told_us = gw_scan_now_us();
     if (scan->progress.is_terminal)
         return;
-    fprintf(stderr, "%s%squestion %u of %u, %zu found, %s left at most\n", name, *name ? ": " : "",
+    fprintf(stderr, "%s%squestion %u of %u, %zu found, about %s left\n", name, *name ? ": " : "",
             question + 1, scan->is_quick ? 1 : scan->driver->scan->n_questions, scan->n_found,
             left(scan, time_text));
 }
@@ -70,7 +71,7 @@ void gw_scan_progress_at(struct gw_scan *scan, const struct gw_scan_setting *set
     scan->progress.told_us = now_us;
     clear_line(scan);
     gw_scan_setting_name(setting, name);
-    fprintf(stderr, "%s%s%s %u: %d %%, %zu found, %s left at most%s", name, *name ? ", " : "",
+    fprintf(stderr, "%s%s%s %u: %d %%, %zu found, about %s left%s", name, *name ? ", " : "",
             scan->driver->scan->address_key, address,
             (int)(100 * scan->progress.done_us / (scan->progress.total_us + 1)), scan->n_found,
             left(scan, time_text), scan->progress.is_terminal ? "" : "\n");

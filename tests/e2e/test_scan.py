@@ -256,13 +256,14 @@ def test_a_slow_device_is_found_by_its_late_answer(line):
 
 def test_silence_says_what_to_look_after(line):
     slaves = line({})
-    code, out, err = scan(slaves.port, "--units", "1-3", "--timeout", "10ms")
+    code, out, err = scan(slaves.port, "--units", "1-3", "--timeout", "20ms")
 
     assert (code, out) == (1, "")
-    assert "asking 3 units at 12 settings" in err and " at most" in err
+    assert "asking 3 units at 12 settings" in err and re.search(r"about \d+ m?s if nobody answers", err)
     for word in ("swapped", "termination", "--timeout"):
         assert word in err
-    assert len(slaves.pdus) == 3 * 12 * 3 and {pdu[0] for _, pdu in slaves.pdus} == {1, 3, 4}
+    asked = {(unit, pdu[0]) for unit, pdu in slaves.pdus}
+    assert asked == {(unit, function) for unit in (1, 2, 3) for function in (3, 4, 1)}
 
 
 def test_a_port_in_use_is_refused(line, tmp_path):
@@ -284,14 +285,12 @@ def test_a_port_in_use_is_refused(line, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_what_was_found(line, number):
     slaves = line({2: registers({0: 7})})
-    process = subprocess.Popen([PROGRAM, "scan", slaves.port, "--units", "1-40", "--timeout", "1s"], text=True,
+    process = subprocess.Popen([PROGRAM, "scan", slaves.port, "--units", "2,5", "--timeout", "60s"], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         slaves.wait_heard(frame(5, bytes([3, 0, 0, 0, 1])))
-        begin = time.monotonic()
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
-        assert time.monotonic() - begin < 0.9, "waited for an answer"
+        out, err = process.communicate(timeout=30)  # it does not wait for the answer
     finally:
         process.kill()
         process.wait()
@@ -312,7 +311,7 @@ def test_on_a_terminal_one_line_is_refreshed(line):
             pass
         assert process.wait(20) == 0
     os.close(master)
-    assert re.search(rb"baud=9600 parity=none, unit \d: \d+ %, 1 found, [^\r\n]* left at most\r\x1b\[K", seen), seen
+    assert re.search(rb"baud=9600 parity=none, unit \d: \d+ %, 1 found, about [^\r\n]* left\r\x1b\[K", seen), seen
     assert seen.count(b"\n") == 2, seen  # what is asked, and who was found; the rest was one line
 
 
