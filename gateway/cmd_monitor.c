@@ -11,6 +11,8 @@
 #include "gateway/cmd.h"
 #include "gateway/http_fetch.h"
 #include "gateway/json_scan.h"
+#include "gateway/log.h"
+#include "gateway/server_url.h"
 
 #define DEFAULT_URL "http://127.0.0.1:8098"
 
@@ -19,6 +21,10 @@ enum { PAGE = 20, TOKEN_MAX = 1024, EVERY_MS = 1000 };
 struct monitor {
     const char *url;
     char token[TOKEN_MAX];
+    const char *server, *username,
+        *password_file; /* of a broker; server NULL: the gateway is asked */
+    struct gw_cmd_paths paths;
+    struct gw_monitor_broker *broker;
     struct gw_monitor_view view;
     bool is_once;
     struct gw_monitor_row *rows; /* of the last answer */
@@ -64,8 +70,7 @@ static size_t object_length(const char *text)
     return 0;
 }
 
-/* Texts without their quotes, numbers with every digit as they came. */
-static void take_text(const struct gw_scan_value *value, char *buf, size_t size)
+void gw_monitor_text(const struct gw_scan_value *value, char *buf, size_t size)
 {
     size_t len = 0;
 
@@ -99,7 +104,7 @@ static bool take_row(const char *text, size_t len, struct gw_monitor_row *row)
     while (gw_scan_next(&object, &at, &key, &value)) {
         for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
             if (gw_scan_is(&key, members[i].key))
-                take_text(&value, members[i].buf, members[i].size);
+                gw_monitor_text(&value, members[i].buf, members[i].size);
         if (gw_scan_is(&key, "quality"))
             row->is_good = gw_scan_is(&value, "good");
     }
@@ -138,22 +143,31 @@ static bool take_rows(const char *body, struct gw_monitor_row **ret_rows, size_t
     return true;
 }
 
-/* Replaces the rows. False, with a sentence, when there is no answer to be used; they stay. */
-static bool ask(struct monitor *monitor, char why[GW_FETCH_WHY])
+static bool ask_gateway(const struct monitor *monitor, struct gw_monitor_row **ret_rows,
+                        size_t *ret_n, char why[GW_MONITOR_WHY])
 {
-    struct gw_monitor_row *rows;
     char *body;
-    size_t len, n;
+    size_t len;
 
     if (gw_http_fetch(monitor->url, "/api/v1/points", monitor->token[0] ? monitor->token : NULL,
                       &body, &len, why) != GW_OK)
         return false;
-    const bool is_good = take_rows(body, &rows, &n);
+    const bool is_good = take_rows(body, ret_rows, ret_n);
     free(body);
-    if (!is_good) {
+    if (!is_good)
         snprintf(why, GW_FETCH_WHY, "what answers is no gateway");
+    return is_good;
+}
+
+/* Replaces the rows. False, with a sentence, when there is no answer to be used; they stay. */
+static bool ask(struct monitor *monitor, char why[GW_MONITOR_WHY])
+{
+    struct gw_monitor_row *rows;
+    size_t n;
+
+    if (monitor->broker ? !gw_monitor_broker_ask(monitor->broker, &rows, &n, why)
+                        : !ask_gateway(monitor, &rows, &n, why))
         return false;
-    }
     free(monitor->rows);
     monitor->rows = rows;
     monitor->n = n;
@@ -198,7 +212,7 @@ static void print_changes(const struct monitor *monitor, const struct gw_monitor
 
 static int run_lines(struct monitor *monitor)
 {
-    char why[GW_FETCH_WHY];
+    char why[GW_MONITOR_WHY];
     bool is_down = false;
 
     while (!is_over && !ferror(stdout)) {
@@ -275,7 +289,7 @@ static bool take_key(struct monitor *monitor, int key, size_t *first)
 
 static int run_table(struct monitor *monitor)
 {
-    char why[GW_FETCH_WHY];
+    char why[GW_MONITOR_WHY];
     size_t first = 0;
     bool is_good = false, is_wanted = true;
 
@@ -306,48 +320,108 @@ static bool read_token(const char *file, char token[TOKEN_MAX])
     return is_good;
 }
 
+/* Takes argv[*i], an option with its argument. 1: taken, 0: not ours, -1: its argument is missing. */
+static int take_option(struct monitor *monitor, const char **token_file, int argc, char **argv,
+                       int *i)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } options[] = {{"--url", &monitor->url},
+                   {"--token-file", token_file},
+                   {"--broker", &monitor->server},
+                   {"--username", &monitor->username},
+                   {"--password-file", &monitor->password_file}};
+
+    for (size_t k = 0; k < sizeof options / sizeof options[0]; k++) {
+        if (strcmp(argv[*i], options[k].name) != 0)
+            continue;
+        if (*i + 1 == argc)
+            return -1;
+        *options[k].value = argv[++*i];
+        return 1;
+    }
+    return gw_cmd_paths_take(&monitor->paths, argc, argv, i);
+}
+
 static int parse(struct monitor *monitor, int argc, char **argv, const char **words)
 {
-    for (int i = 1; i < argc; i++) {
-        const bool is_url = strcmp(argv[i], "--url") == 0,
-                   is_token = strcmp(argv[i], "--token-file") == 0;
+    const char *token_file = NULL;
 
-        if (strcmp(argv[i], "--bad") == 0)
+    gw_cmd_paths_init(&monitor->paths);
+    for (int i = 1; i < argc; i++) {
+        const bool is_option = argv[i][0] == '-';
+        const char *name = argv[i];
+
+        if (strcmp(name, "--bad") == 0) {
             monitor->view.bad_only = true;
-        else if (strcmp(argv[i], "--once") == 0)
+        } else if (strcmp(name, "--once") == 0) {
             monitor->is_once = true;
-        else if ((is_url || is_token) && i + 1 == argc)
-            return gw_cmd_usage(&gw_cmd_monitor, "%s needs an argument", argv[i]);
-        else if (is_url)
-            monitor->url = argv[++i];
-        else if (is_token && !read_token(argv[++i], monitor->token))
-            return gw_cmd_usage(&gw_cmd_monitor, "the token file %s cannot be read", argv[i]);
-        else if (!is_token && argv[i][0] == '-')
-            return gw_cmd_usage(&gw_cmd_monitor, "unknown option %s", argv[i]);
-        else if (!is_token)
-            words[monitor->view.n_words++] = argv[i];
+        } else if (!is_option) {
+            words[monitor->view.n_words++] = name;
+        } else {
+            int taken = take_option(monitor, &token_file, argc, argv, &i);
+
+            if (taken <= 0)
+                return gw_cmd_usage(&gw_cmd_monitor,
+                                    taken ? "%s needs an argument" : "unknown option %s", name);
+        }
     }
+    if (token_file && !read_token(token_file, monitor->token))
+        return gw_cmd_usage(&gw_cmd_monitor, "the token file %s cannot be read", token_file);
     return GW_EXIT_OK;
+}
+
+static int show(struct monitor *monitor)
+{
+    const struct sigaction action = {.sa_handler = end};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    return isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && !monitor->is_once ? run_table(monitor)
+                                                                              : run_lines(monitor);
+}
+
+static int show_broker(struct monitor *monitor)
+{
+    struct gw_plugins *plugins;
+    struct gw_config *config;
+    char password[TOKEN_MAX], why[GW_SERVER_URL_WHY];
+    struct gw_server_url url;
+
+    if (strcmp(monitor->server, "-") == 0)
+        monitor->server = NULL;
+    else if (gw_server_url_parse(monitor->server, &url, why) != GW_OK)
+        return gw_cmd_usage(&gw_cmd_monitor, "the broker \"%s\" %s", monitor->server, why);
+    if (monitor->password_file && !read_token(monitor->password_file, password))
+        return gw_cmd_usage(&gw_cmd_monitor, "the password file %s cannot be read",
+                            monitor->password_file);
+    int code = gw_cmd_load(&monitor->paths, &plugins, &config);
+    if (code != GW_EXIT_OK)
+        return code;
+    gw_log_init(GW_LOG_ERROR); /* nothing may be written into the table */
+    monitor->url = monitor->server ? monitor->server : config->mqtt.servers.items[0];
+    monitor->broker = gw_monitor_broker_new(config, monitor->server, monitor->username,
+                                            monitor->password_file ? password : NULL);
+    code = monitor->broker ? show(monitor) : GW_EXIT_FAILED;
+    gw_monitor_broker_free(monitor->broker);
+    gw_config_free(config);
+    gw_plugins_free(plugins);
+    return code;
 }
 
 static int run(int argc, char **argv)
 {
     struct monitor monitor = {.url = DEFAULT_URL};
     const char **words = calloc((size_t)argc, sizeof *words);
-    const struct sigaction action = {.sa_handler = end};
 
     if (!words)
         return GW_EXIT_FAILED;
     monitor.view.words = words;
     int code = parse(&monitor, argc, argv, words);
-    if (code == GW_EXIT_OK) {
-        sigaction(SIGINT, &action, NULL);
-        sigaction(SIGTERM, &action, NULL);
-        sigaction(SIGHUP, &action, NULL);
-        code = isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && !monitor.is_once
-                   ? run_table(&monitor)
-                   : run_lines(&monitor);
-    }
+    if (code == GW_EXIT_OK)
+        code = monitor.server ? show_broker(&monitor) : show(&monitor);
     free(monitor.rows);
     free(words);
     return code;
@@ -355,7 +429,9 @@ static int run(int argc, char **argv)
 
 const struct gw_verb gw_cmd_monitor = {
     .name = "monitor",
-    .usage = "monitor [--url http://HOST:PORT] [--token-file FILE] [--bad] [--once] [WORD...]",
+    .usage =
+        "monitor [--url http://HOST:PORT] [--token-file FILE] [--broker URL|- -c FILE [--username "
+        "NAME] [--password-file FILE]] [--bad] [--once] [WORD...]",
     .summary = "show the points of a running gateway, live; WORDs have to stand in their names",
     .run = run,
 };

@@ -1,4 +1,5 @@
 """`field2mqtt monitor`: a running gateway's points as lines, and as a table in a terminal (a pty, read by a screen of our own)."""
+import calendar
 import fcntl
 import os
 import pty
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import PROGRAM, SLOW, free_port, make_config, tcp_bus
+from conftest import PROGRAM, SLOW, Broker, free_port, make_config, tcp_bus, write_config
 from test_http import Site
 
 POINTS = [{"name": "voltage", "register": "holding:0", "scale": 0.1, "unit": "V"},
@@ -143,3 +144,102 @@ def test_the_table_lives_sorts_filters_and_leaves_the_terminal_as_it_was(site):
         assert terminal.ended() == 0
     finally:
         terminal.close()
+
+
+# ---- from the broker ---------------------------------------------------------------------------------
+
+def plant(broker, slave, **mqtt):
+    """A device with a message for each point, in three forms, and one with one message for all."""
+    single = {"name": "meter", "unit": 1, "points": [
+        {"name": "voltage", "register": "holding:0", "scale": 0.1, "unit": "V"},
+        {"name": "total", "register": "holding:4", "type": "uint64", "publish": {"payload": "value"}},
+        {"name": "gone", "register": "holding:9"},
+        {"name": "text", "register": "holding:1", "publish": {"payload": "now ${value}"}}]}
+    joint = {"name": "drive", "unit": 2, "publish": {"per": "device", "time": "iso8601"}, "points": [
+        {"name": "speed", "register": "holding:0", "unit": "Hz"}, {"name": "fault", "register": "holding:9"},
+        {"name": "order", "register": "holding:3", "access": "w"}]}
+    slave.unit(1).set("holding:0", [2301, 7, 0, 0, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE])
+    slave.unit(1).refuse("holding:9")
+    slave.unit(2).set("holding:0", [50])
+    slave.unit(2).refuse("holding:9")
+    return make_config(broker, [tcp_bus(slave, [single, joint])], publish={"retain": True},
+                       mqtt={"servers": [broker.url], "device_states": True, **mqtt})
+
+
+@pytest.fixture
+def shown(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
+    """(file of the configuration, gateway), when all is at the broker."""
+    config = plant(broker, modbus_tcp_slave)
+    running = gateway(config)
+    for topic in ("gw/meter/gone", "gw/meter/total", "gw/meter/text", "gw/meter/voltage", "gw/drive", "field2mqtt/gw/plc/drive/state"):
+        subscriber.wait_for(topic)
+    return write_config(tmp_path, config), running
+
+
+ROWS = [["plc/meter/voltage", "230.1 V", "good"], ["plc/meter/total", "18446744073709551614", "good"],
+        ["plc/meter/gone", "illegal_data_address", "bad"], ["plc/meter/text", "now 7", "good"],
+        ["plc/drive/speed", "50 Hz", "good"], ["plc/drive/fault", "illegal_data_address", "bad"]]
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+def test_the_broker_shows_the_same_points(shown, broker, by_url):
+    server = broker.url if by_url else "-"
+    before = time.time()
+
+    done = monitor("--once", "--broker", server, "-c", str(shown[0]))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[1:] for row in rows] == ROWS
+    assert all(abs(calendar.timegm(time.strptime(row[0], "%Y-%m-%dT%H:%M:%SZ")) - before) < 300 for row in rows)
+    assert monitor("--once", "--bad", "--broker", "-", "-c", str(shown[0]), "meter").stdout.count("\n") == 1
+
+
+def test_the_broker_tells_changes_and_that_the_gateway_is_gone(shown, modbus_tcp_slave):
+    file, running = shown
+    process = subprocess.Popen([PROGRAM, "monitor", "--broker", "-", "-c", str(file), "voltage"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert "230.1 V" in process.stdout.readline()
+        modbus_tcp_slave.unit(1).set("holding:0", [2302])
+        assert "230.2 V" in process.stdout.readline()
+        running.kill()
+        assert process.stdout.readline().split("\t")[2:] == ["gateway offline", "bad\n"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20 * SLOW) == 0
+    finally:
+        process.kill()
+
+
+def test_points_of_which_nothing_was_heard_are_not_good(tmp_path, broker, modbus_tcp_slave):
+    done = monitor("--once", "--broker", "-", "-c", str(write_config(tmp_path, plant(broker, modbus_tcp_slave))))
+
+    assert done.returncode == 0
+    assert {tuple(line.split("\t")[2:]) for line in done.stdout.splitlines()} == {("not heard yet", "bad")}
+
+
+def test_a_monitor_leaves_the_gateway_in_its_place(shown, subscriber):
+    """It has a name of its own and no last will: the gateway goes on, and its state is not touched."""
+    mark = subscriber.mark()
+    monitor("--once", "--broker", "-", "-c", str(shown[0]))
+    subscriber.wait_for("gw/drive", since=mark, count=2)
+    assert subscriber.of("field2mqtt/gw/state", since=mark) == []
+    assert "lost" not in shown[1].log and "took over" not in shown[1].log
+
+
+def test_a_user_of_its_own_and_what_a_broker_refuses(tmp_path, started, modbus_tcp_slave):
+    subprocess.run(["mosquitto_passwd", "-c", "-b", tmp_path / "passwd", "watcher", "s3cret"], check=True, capture_output=True)
+    (tmp_path / "passwd").chmod(0o600)
+    (tmp_path / "mine").write_text("s3cret\n")
+    broker = Broker(tmp_path, f"password_file {tmp_path}/passwd\n")
+    broker.file.write_text(broker.file.read_text().replace("allow_anonymous true", "allow_anonymous false"))
+    started.add(broker).start()
+    file = str(write_config(tmp_path, plant(broker, modbus_tcp_slave)))
+
+    refused = monitor("--once", "--broker", "-", "-c", file)
+    assert refused.returncode == 1 and re.search("refuses the connection: (not authorised|bad user name or password)", refused.stderr)
+    done = monitor("--once", "--broker", "-", "-c", file, "--username", "watcher", "--password-file", str(tmp_path / "mine"))
+    assert (done.returncode, done.stderr) == (0, "")
+    none = monitor("--once", "--broker", f"mqtt://127.0.0.1:{free_port()}", "-c", file)
+    assert none.returncode == 1 and "no broker listens there" in none.stderr
+    assert monitor("--broker", "http://x", "-c", file).returncode == 64
+    assert monitor("--broker", "-", "-c", str(tmp_path / "none.yaml")).returncode == 78
