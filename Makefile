@@ -128,7 +128,7 @@ faults: all $(B)/tests/unit/test_outbox_faults $(B)/tests/unit/test_modbus_fault
 
 # An outage of 10 minutes at 1,000 readings a second.
 soak: all
-	@FIELD2MQTT_SOAK=1 $(PYTHON) -m pytest -q -n 2 -k soak $(PYTEST_FLAGS) tests/e2e
+	@FIELD2MQTT_SOAK=1 $(PYTHON) -m pytest -q -rP -n 2 -k soak $(PYTEST_FLAGS) tests/e2e
 
 # Random input into every parser, FUZZ_SECONDS for each, under clang's fuzzer with ASan and UBSan. What `make fuzz` finds
 # of use is kept in build/fuzz/corpus, and the next run begins with it.

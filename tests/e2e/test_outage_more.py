@@ -1,7 +1,9 @@
 """Nothing is lost, continued: a network that flaps, a broker that is killed, a disk that is full, a soak of 10 minutes."""
 import os
 import random
+import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from conftest import Gateway, make_config, write_config
 from counting import POINTS, Collector, CountingDevice, Verdict, let_pass
 from fault_proxy import FaultProxy
 from test_outage import SEED, Plant
+from test_run import END_S
 
 WINDOW = 100  # max_inflight, by default
 
@@ -68,6 +71,37 @@ def test_a_killed_broker_loses_nothing_that_it_had_not_taken(plant, durability):
     running.settle()
 
     assert Verdict(running.collector).gaps == 0
+
+
+def has_all(collector):
+    """Every number up to the newest, of every point. The lock of the collector is held."""
+    values = {}
+    for topic, body in collector.payloads:
+        values.setdefault(topic, set()).add(body["value"])
+    return all(len(of_topic) == max(of_topic) - min(of_topic) + 1 for of_topic in values.values())
+
+
+@pytest.mark.parametrize("durability", ["outage", "always"])
+def test_a_stop_in_the_midst_of_history_loses_none_of_it(plant, durability):
+    running = plant(durability, order="live-first", drain_rate="20/s")
+    let_pass(running.device, 20)
+    running.collector.wait_until(1)
+    running.proxy.cut()
+    let_pass(running.device, 150)
+    running.proxy.heal()
+    running.collector.wait_until(running.device.count)
+
+    begin = time.monotonic()
+    running.gateway.stop()
+    seconds = time.monotonic() - begin
+    assert re.search(r"stopped: [1-9]\d{2,} messages flushed", running.gateway.log)  # it does not keep to the pace any more
+    running.config.write_text(running.config.read_text().replace("20/s", "100000/s"))
+    running.start()
+    running.collector.wait_until(running.device.count + 1)
+    running.collector.wait(lambda: has_all(running.collector), deadline_s=120)
+
+    assert seconds < END_S
+    assert Verdict(running.collector, "live-first").duplicates <= worst(2) + 2  # and the newest of each connection
 
 
 @pytest.fixture
