@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import PROGRAM, ROOT, SLOW, Gateway, Process, make_config, write_config
 from serial_instruments import Iec62056Meter, LineInstrument, MbusLine, MtSics, Talker, dsmr, mbus_long, nmea, pms5003, toledo
@@ -536,6 +537,33 @@ def test_a_template_is_played_by_its_samples(simulated, subscriber, template, ba
 
     for point, value in expected.items():
         subscriber.wait_for_json(f"gw/it/{point}", value_is(value), deadline_s=30)
+
+
+def serial_templates():
+    for file in sorted((ROOT / "config" / "devices").glob("*.yaml")):
+        template = yaml.safe_load(file.read_text())
+        if template["drivers"] == ["serial"]:
+            yield file.stem, [p["name"] for p in template["points"] if p.get("access") != "w" and p.get("enabled") is not False]
+
+
+def test_every_template_is_played_by_its_samples(broker, subscriber, tmp_path, started):
+    """Each on a line of its own. A point that the sample of its template does not hold has no value, but every template has one."""
+    buses = [{"name": f"line-{name}", "driver": "serial", "port": "/dev/ttyUSB7", "baud": 115200,
+              "devices": [{"name": name, "template": name, "timeout": "8s"}]} for name, _ in serial_templates()]
+    assert len(buses) > 30
+    file = write_config(tmp_path, make_config(broker, buses, interval="1s"))
+    started.add(Simulator([PROGRAM, "simulate", "--dir", str(tmp_path), "-c", str(file)], cwd=str(ROOT)))
+    started.add(Gateway(file, options=("--simulated", str(tmp_path))))
+
+    def is_good(message):
+        return json.loads(message.payload).get("quality") == "good"
+
+    missing = {name for name, _ in serial_templates()}
+    end = time.monotonic() + 60 * SLOW
+    while missing and time.monotonic() < end:
+        missing -= {m.topic.split("/")[1] for m in list(subscriber.messages) if m.topic.startswith("gw/") and is_good(m)}
+        time.sleep(0.05)
+    assert missing == set()
 
 
 @pytest.mark.parametrize("template, point, low, high", [
