@@ -39,7 +39,8 @@ $(error VARIANT=$(VARIANT) is unknown: debug, release, asan, tsan, coverage or f
 endif
 
 pkg      = $(shell pkg-config $(1) 2>/dev/null)
-CPPFLAGS += -I. -I$(B)/include -D_GNU_SOURCE -MMD -MP
+# Files over 2 GB, inodes of any disk and years after 2037 also where a long has 32 bits.
+CPPFLAGS += -I. -I$(B)/include -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP
 CFLAGS   += -std=c11 -g -fPIC -pthread -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wwrite-strings -Wvla -Wformat=2 -Wundef $(WERROR) $(CFLAGS_$(VARIANT))
 LDFLAGS  += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(VARIANT))) $(LDFLAGS_$(VARIANT))

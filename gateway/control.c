@@ -321,7 +321,7 @@ static void wait(struct gw_control *control, int64_t wake_us)
     left_us = wake_us == INT64_MAX ? 0 : wake_us - gw_now_us(control->clock);
     gw_pulse_wait(&control->pulse, gw_now_us(control->clock), wake_us);
     const struct timespec left = {.tv_sec = left_us > 0 ? left_us / 1000000 : 0,
-                                  .tv_nsec = left_us > 0 ? left_us % 1000000 * 1000 : 0};
+                                  .tv_nsec = left_us > 0 ? (long)(left_us % 1000000 * 1000) : 0};
     (void)ppoll(fds, sizeof fds / sizeof fds[0], wake_us == INT64_MAX ? NULL : &left, NULL);
     gw_pulse_work(&control->pulse, gw_now_us(control->clock), GW_PULSE_WORK_US);
 }

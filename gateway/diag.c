@@ -73,7 +73,7 @@ static uint64_t hash_diag(struct gw_mark mark, const char *sentence)
 
 static void put_seen(uint64_t *seen, size_t room, uint64_t hash)
 {
-    size_t i = hash & (room - 1);
+    size_t i = (size_t)hash & (room - 1);
 
     while (seen[i] && seen[i] != hash)
         i = (i + 1) & (room - 1);
@@ -84,7 +84,7 @@ static bool was_seen(const struct gw_diags *diags, uint64_t hash)
 {
     if (diags->n_seen_room == 0)
         return false;
-    size_t i = hash & (diags->n_seen_room - 1);
+    size_t i = (size_t)hash & (diags->n_seen_room - 1);
     while (diags->seen[i] && diags->seen[i] != hash)
         i = (i + 1) & (diags->n_seen_room - 1);
     return diags->seen[i] == hash;

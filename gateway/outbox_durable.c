@@ -116,7 +116,7 @@ static void wait_for_work(struct gw_durable *self, int64_t due_us)
     clock_gettime(CLOCK_MONOTONIC, &until);
     const int64_t nsec = until.tv_nsec + left_us % 1000000 * 1000;
     until.tv_sec += left_us / 1000000 + nsec / 1000000000;
-    until.tv_nsec = nsec % 1000000000;
+    until.tv_nsec = (long)(nsec % 1000000000);
     pthread_cond_timedwait(&self->work, &self->mutex, &until);
 }
 

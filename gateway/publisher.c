@@ -88,7 +88,7 @@ static void wait(struct gw_publisher *publisher, int64_t due_us)
     const int64_t left_us = due_us == INT64_MAX ? INT64_MAX : due_us - gw_now_us(publisher->clock);
     if (left_us > 0) {
         timeout.tv_sec = left_us / 1000000;
-        timeout.tv_nsec = left_us % 1000000 * 1000;
+        timeout.tv_nsec = (long)(left_us % 1000000 * 1000);
     }
     if (ppoll(fds, N_FDS, due_us == INT64_MAX ? NULL : &timeout, NULL) <= 0)
         return;
@@ -204,7 +204,7 @@ static bool wait_ended(struct gw_publisher *publisher, int64_t left_us)
     clock_gettime(CLOCK_MONOTONIC, &until);
     const int64_t nsec = until.tv_nsec + (left_us > 0 ? left_us : 0) % 1000000 * 1000;
     until.tv_sec += (left_us > 0 ? left_us : 0) / 1000000 + nsec / 1000000000;
-    until.tv_nsec = nsec % 1000000000;
+    until.tv_nsec = (long)(nsec % 1000000000);
     pthread_mutex_lock(&publisher->lock);
     while (!publisher->has_ended && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&publisher->ended, &publisher->lock, &until);

@@ -362,7 +362,7 @@ static bool step(struct slave *slave)
         [CLIENTS_MAX + 1] = {.fd = slave->sim->stop_fd, .events = POLLIN},
     };
     int64_t next_us = send_all_due(slave), left_us = next_us - now_of(slave);
-    struct timespec left = {left_us / 1000000, left_us % 1000000 * 1000};
+    struct timespec left = {left_us / 1000000, (long)(left_us % 1000000 * 1000)};
 
     if (left_us < 0)
         left = (struct timespec){0};

@@ -44,7 +44,7 @@ size_t slave_make_garbage(uint8_t *frame, size_t len, bool is_tcp, uint64_t *ran
             frame[i] = (uint8_t)slave_draw(random, 256);
         return len;
     case 1: /* too short */
-        return 1 + slave_draw(random, len - 1);
+        return 1 + (size_t)slave_draw(random, len - 1);
     case 2: /* wrong check, or wrong transaction */
         frame[is_tcp ? 0 : len - 1] ^= 0x5A;
         return len;

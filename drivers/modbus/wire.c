@@ -25,7 +25,7 @@ enum gw_err wire_wait(const struct gw_host *host, int fd, short events, int64_t 
 
     while (true) {
         int64_t left_us = wire_later(until_us - host->now_us(host->ctx), 0);
-        struct timespec left = {left_us / 1000000, left_us % 1000000 * 1000};
+        struct timespec left = {left_us / 1000000, (long)(left_us % 1000000 * 1000)};
         int n = ppoll(fds, 2, &left, NULL);
 
         if (n > 0)

@@ -338,7 +338,7 @@ static void send_noisy(struct fake_modbus *fake, enum fake_fault fault, const ui
     size_t n = 0;
 
     if (fault != FAKE_TRAILING)
-        n = make_noise(fake, bytes, fault == FAKE_GARBAGE ? 1 + fake->noise % 100 : 2);
+        n = make_noise(fake, bytes, fault == FAKE_GARBAGE ? 1 + (size_t)(fake->noise % 100) : 2);
     if (fault != FAKE_GARBAGE) {
         memcpy(bytes + n, out, len);
         n += len;
@@ -366,7 +366,7 @@ static void send_spoiled(struct fake_modbus *fake, const struct fake_action *act
         send_bytes(fake, out, len);
         break;
     case FAKE_TRUNCATED:
-        send_bytes(fake, out, len - 1 - fake->noise++ % (len - 1));
+        send_bytes(fake, out, len - 1 - (size_t)(fake->noise++ % (len - 1)));
         break;
     case FAKE_TRAILING:
     case FAKE_GARBAGE_PREFIX:

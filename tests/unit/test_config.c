@@ -615,7 +615,8 @@ static void a_damaged_configuration_is_refused_with_a_place(void **state)
 
         memcpy(text, good, len);
         for (uint64_t n = 1 + test_random_below(&random, 3); n; n--) {
-            size_t at = test_random_below(&random, len), span = 1 + test_random_below(&random, 12);
+            size_t at = (size_t)test_random_below(&random, len),
+                   span = 1 + (size_t)test_random_below(&random, 12);
 
             if (at + span > len)
                 span = len - at;

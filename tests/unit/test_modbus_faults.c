@@ -214,7 +214,7 @@ static void run_trial(enum fake_transport transport, int driver_transport, size_
 {
     bool is_tcp = transport == FAKE_TCP;
 
-    n_polls = number_from_environment("FIELD2MQTT_POLLS", n_polls);
+    n_polls = (size_t)number_from_environment("FIELD2MQTT_POLLS", n_polls);
     struct trial trial = {
         .timeout_us = timeout_us,
         .random = number_from_environment("FIELD2MQTT_SEED", (uint64_t)now_us() | 1),

@@ -333,8 +333,8 @@ static bool is_readable(const struct map *map, const struct modbus_point_conf *p
 static int converge_once(struct test_random *random)
 {
     struct field *field = field_new();
-    size_t n_points = 1 + test_random_below(random, MAX_POINTS),
-           n_bad = test_random_below(random, 40);
+    size_t n_points = 1 + (size_t)test_random_below(random, MAX_POINTS),
+           n_bad = (size_t)test_random_below(random, 40);
     int cycles = 0;
 
     field->rig->conf.max_gap = (int64_t)test_random_below(random, 60);

@@ -432,7 +432,7 @@ static void add_random_point(struct rig *rig, struct test_random *random, uint32
 /* Lets the device refuse some single points, and some pairs whose points it answers. */
 static void learn_at_random(struct rig *rig, struct test_random *random)
 {
-    for (size_t k = test_random_below(random, 4); k-- > 0;) {
+    for (size_t k = (size_t)test_random_below(random, 4); k-- > 0;) {
         uint16_t pair[2] = {(uint16_t)test_random_below(random, rig->device.n_points),
                             (uint16_t)test_random_below(random, rig->device.n_points)};
         size_t n = pair[0] == pair[1] ? 1 : 2;
@@ -473,7 +473,7 @@ static void try_one(struct test_random *random, size_t max_n)
 {
     static const int64_t bauds[] = {1200, 9600, 19200, 115200};
     struct trial trial = {.rig = rig_new(MAX_EXTENTS),
-                          .n = 1 + test_random_below(random, max_n),
+                          .n = 1 + (size_t)test_random_below(random, max_n),
                           .best_us = UINT64_MAX};
     struct rig *rig = trial.rig;
     uint32_t range = 10 + (uint32_t)test_random_below(random, 200);

@@ -366,8 +366,8 @@ static void random_put(struct gw_outbox *outbox, struct model *model, struct tes
                        int number, uint64_t max_bytes, bool drop_newest, uint64_t *last_seq)
 {
     static char payload[3000];
-    size_t len = test_random_below(random, 20) == 0 ? test_random_below(random, sizeof payload)
-                                                    : test_random_below(random, 40);
+    const size_t most = test_random_below(random, 20) == 0 ? sizeof payload : 40;
+    size_t len = (size_t)test_random_below(random, most);
     char topic[16];
     size_t n_bytes;
     struct gw_message message = {
@@ -420,7 +420,7 @@ static void random_next(struct gw_outbox *outbox, struct model *model)
 
 static void random_ack(struct gw_outbox *outbox, struct model *model, struct test_random *random)
 {
-    size_t i = test_random_below(random, model->n_held < 10 ? model->n_held + 1 : 10);
+    size_t i = (size_t)test_random_below(random, model->n_held < 10 ? model->n_held + 1 : 10);
 
     if (i < model->n_held && model->held[i].is_given) {
         outbox->ops->ack(outbox, model->held[i].seq);

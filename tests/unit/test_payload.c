@@ -284,7 +284,7 @@ static struct gw_reading any_reading(struct test_random *random, char text[32])
     uint64_t bits = test_random_next(random);
 
     if (value.kind == GW_TEXT) {
-        size_t len = test_random_below(random, 32);
+        size_t len = (size_t)test_random_below(random, 32);
 
         for (size_t i = 0; i < len; i++) { /* half of it likely UTF-8, all bytes possible */
             text[i] = (char)test_random_next(random);

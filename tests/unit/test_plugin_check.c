@@ -278,13 +278,19 @@ static void the_keys_of_a_mapping_are_looked_at_too(void **state)
 
 static void a_member_lies_inside_its_struct(void **state)
 {
+    char text[128];
+
     (void)state;
+    snprintf(
+        text, sizeof text,
+        "driver \"good-1\": device key \"gain\" lies outside its struct: offset %zu, 8 bytes, of "
+        "32",
+        SIZE_MAX);
     d.driver.device_conf_size = offsetof(struct device_conf, gain) + 4;
     assert_fault("driver \"good-1\": device key \"gain\" lies outside its struct: offset 16, 8 "
                  "bytes, of 20");
     set_up(NULL), d.device[GAIN].offset = SIZE_MAX;
-    assert_fault("driver \"good-1\": device key \"gain\" lies outside its struct: offset "
-                 "18446744073709551615, 8 bytes, of 32");
+    assert_fault(text);
     set_up(NULL), d.device[GAIN].offset = 9;
     assert_fault("driver \"good-1\": device key \"gain\" is misaligned: offset 9");
 }
