@@ -259,6 +259,116 @@ static void types_are_parsed_or_refused_with_a_sentence(void **state)
     }
 }
 
+/* ---- the other side of the wire -------------------------------------------------------------------- */
+
+static struct simulated {
+    struct gw_value values[N_POINTS];
+    char content[1000]; /* of the file, when it was said to be ready */
+    size_t n_ready;
+} simulated;
+
+static void give_value(void *ctx, const struct gw_device *of, size_t point,
+                       struct gw_value *ret_value)
+{
+    (void)ctx, (void)of;
+    *ret_value = simulated.values[point];
+}
+
+static void look_into_file(void *ctx, const char *where)
+{
+    FILE *file = fopen(where, "re");
+
+    (void)ctx;
+    assert_non_null(file);
+    simulated.content[fread(simulated.content, 1, sizeof simulated.content - 1, file)] = '\0';
+    fclose(file);
+    simulated.n_ready++;
+}
+
+/* One round: it is told to stop before it begins. */
+static enum gw_err simulate(struct gw_sim_faults faults, struct gw_driver_diag *diag)
+{
+    static const void *const confs[] = {&point_confs[0], &point_confs[1], &point_confs[2],
+                                        &point_confs[3], &point_confs[4]};
+    struct gw_device devices[] = {
+        {.name = "boiler-1", .conf = &device_conf, .points = confs, .n_points = N_POINTS}};
+    const struct gw_bus simulated_bus = {
+        .name = "file", .conf = &bus_conf, .devices = devices, .n_devices = 1};
+    int stop[2];
+    struct gw_sim sim = {
+        .bus = &simulated_bus, .faults = faults, .read = give_value, .ready = look_into_file};
+
+    assert_int_equal(pipe(stop), 0);
+    assert_int_equal(write(stop[1], "", 1), 1);
+    sim.stop_fd = stop[0];
+    simulated.content[0] = '\0';
+    simulated.n_ready = 0;
+    enum gw_err err = driver->simulate(&sim, diag);
+    close(stop[0]);
+    close(stop[1]);
+    return err;
+}
+
+static void values_of_every_kind_are_written_and_the_file_goes_at_the_end(void **state)
+{
+    struct gw_driver_diag diag = {.text = ""};
+    (void)state;
+
+    simulated.values[NUMBER] = (struct gw_value){.kind = GW_FLOAT64, .f64 = 21.5};
+    simulated.values[INTEGER] = (struct gw_value){.kind = GW_INT, .i = -7};
+    simulated.values[SWITCH] = (struct gw_value){.kind = GW_BOOL, .b = true};
+    simulated.values[TEXT] = (struct gw_value){.kind = GW_TEXT, .text = {"ready", 5}};
+    simulated.values[SHORT] = (struct gw_value){.kind = GW_UINT, .u = 9};
+    assert_int_equal(simulate((struct gw_sim_faults){0}, &diag), GW_OK);
+    assert_int_equal(simulated.n_ready, 1);
+    assert_string_equal(simulated.content, "[boiler]\ntemperature = 21.5\nstarts = -7\nburner = "
+                                           "on\nstate = ready\ncode = 9\n");
+    assert_int_not_equal(access(path, F_OK), 0);
+
+    simulated.values[NUMBER] = (struct gw_value){.kind = GW_FLOAT32, .f32 = 0.5f};
+    simulated.values[INTEGER] = (struct gw_value){.kind = GW_DECIMAL, .dec = {125, -1}};
+    simulated.values[SWITCH] = (struct gw_value){.kind = GW_BOOL, .b = false};
+    simulated.values[TEXT] = (struct gw_value){.kind = GW_NONE};
+    assert_int_equal(simulate((struct gw_sim_faults){0}, &diag), GW_OK);
+    assert_string_equal(
+        simulated.content,
+        "[boiler]\ntemperature = 0.5\nstarts = 125e-1\nburner = off\nstate = \ncode = 9\n");
+}
+
+static void faults_leave_the_device_or_its_fields_away_or_spoil_them(void **state)
+{
+    struct gw_driver_diag diag = {.text = ""};
+    (void)state;
+
+    assert_int_equal(simulate((struct gw_sim_faults){.drop = 100}, &diag), GW_OK);
+    assert_string_equal(simulated.content, "");
+    assert_int_equal(simulate((struct gw_sim_faults){.delay = 100}, &diag), GW_OK);
+    assert_string_equal(simulated.content, "");
+    assert_int_equal(simulate((struct gw_sim_faults){.exception = 100}, &diag), GW_OK);
+    assert_string_equal(simulated.content, "[boiler]\n");
+    assert_int_equal(simulate((struct gw_sim_faults){.garbage = 100}, &diag), GW_OK);
+    assert_non_null(strstr(simulated.content, "\x15garbage"));
+}
+
+static void a_place_that_cannot_be_written_is_told(void **state)
+{
+    struct gw_driver_diag diag = {.text = ""};
+    struct gw_sim_place place = {.dir = "/nonexistent/folder"};
+    struct example_bus_conf moved = bus_conf;
+    char buf[100];
+    (void)state;
+
+    assert_int_equal(driver->redirect(&moved, "file", &place, buf, sizeof buf), GW_OK);
+    assert_string_equal(moved.path, "/nonexistent/folder/file");
+    assert_int_equal(driver->redirect(&moved, "file", &place, buf, 8), GW_E_RANGE);
+    bus_conf.path = "/nonexistent/folder/file";
+    enum gw_err err = simulate((struct gw_sim_faults){0}, &diag);
+    bus_conf.path = path;
+    assert_int_equal(err, GW_E_LINK);
+    assert_string_equal(diag.text,
+                        "/nonexistent/folder/file cannot be written: No such file or directory");
+}
+
 static void the_table_has_no_fault(void **state)
 {
     char buf[300] = "";
@@ -280,6 +390,9 @@ int main(void)
         TEST(what_is_not_a_regular_file_is_not_waited_for),
         TEST(a_file_beyond_its_limit_is_not_believed),
         TEST(types_are_parsed_or_refused_with_a_sentence),
+        TEST(values_of_every_kind_are_written_and_the_file_goes_at_the_end),
+        TEST(faults_leave_the_device_or_its_fields_away_or_spoil_them),
+        TEST(a_place_that_cannot_be_written_is_told),
         TEST(the_table_has_no_fault),
     };
 
