@@ -1,5 +1,10 @@
 """The rows about Modbus TCP: flat out, at a pace, filtered by change."""
-from bench_rig import REGISTERS, Row, configuration, field_of, in_turns, middle, ratios, run_gateway, run_reference
+import statistics
+import time
+
+from bench_rig import (REGISTERS, ROUNDS, SECONDS, SETTLE_S, TOOLS, Row, configuration, cpu_s, field_of, in_turns, middle, ratios,
+                       run_gateway, run_reference)
+from conftest import Process
 
 DEVICES = 10
 WINDOW = {0: 1000, 1: 100}  # at which the library alone is fastest
@@ -46,9 +51,34 @@ def paced(world, qos):
                ratios(ours, theirs, lambda f: f.cpu_per_100k(f.messages)), detail(theirs, ours, 1))
 
 
+def one_each(world):
+    """What a process for each device takes that only reads, all of them together: per cent of a processor."""
+    devices = field_of(DEVICES, period=100)
+    loops = [Process([str(TOOLS / "reference"), "0", "0", "100", "none", "1", str(port)]) for port in devices.ports]
+    try:
+        time.sleep(SETTLE_S)
+        before, begin = sum(cpu_s(loop.pid) for loop in loops), time.monotonic()
+        time.sleep(SECONDS)
+        return (sum(cpu_s(loop.pid) for loop in loops) - before) / (time.monotonic() - begin) * 100
+    finally:
+        for loop in loops:
+            loop.kill()
+        devices.stop()
+
+
 def filtered(world):
+    """With two more figures, which tell what of it is the message and what the thread of each device."""
     theirs, ours = sides(world, 1, 100, "value", {"when": "change"}, period=100, reference_mode="none")
+    devices = field_of(DEVICES, period=100)
+    try:
+        one = [run_reference(world, devices, 1, 100, "one", WINDOW[1]) for _ in range(ROUNDS)]
+    finally:
+        devices.stop()
+    single = statistics.median(one_each(world) for _ in range(ROUNDS))
+
+    def percent(figures):
+        return middle(figures, lambda f: f.cpu_s / f.seconds * 100)
     return Row("the same each 100 ms, `when: change`, 1 % of the values change", LOOP + ", only reading", "CPU", 1.5, False,
                ratios(ours, theirs, lambda f: f.cpu_s / f.seconds),
-               f"field2mqtt {middle(ours, lambda f: f.cpu_s / f.seconds * 100):.1f} % of a processor and "
-               f"{middle(ours, lambda f: f.rate()):,.0f} messages/s; reference {middle(theirs, lambda f: f.cpu_s / f.seconds * 100):.1f} %")
+               f"field2mqtt {percent(ours):.2f} % of a processor with {middle(ours, lambda f: f.rate()):,.0f} messages/s; the loop only reading "
+               f"{percent(theirs):.2f} %; the loop sending as many messages {percent(one):.2f} %; ten loops of one device each, only reading, {single:.2f} %")

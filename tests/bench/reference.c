@@ -2,8 +2,9 @@
  * each device by libmodbus and sends them by MQTTAsync. It reconnects nothing, plans nothing, keeps nothing, checks nothing.
  * At most WINDOW messages are on their way, which is what the gateway calls max_inflight.
  *
- * usage: reference BROKER_PORT QOS INTERVAL_MS value|json|none WINDOW DEVICE_PORT...      until it is ended
- * INTERVAL_MS 0: as fast as it goes. value: a message per register; json: one per device; none: only reads. */
+ * usage: reference BROKER_PORT QOS INTERVAL_MS value|json|one|none WINDOW DEVICE_PORT...      until it is ended
+ * INTERVAL_MS 0: as fast as it goes. value: a message per register; json: one per device; one: the first register of each
+ * device; none: only reads. */
 #include <MQTTAsync.h>
 #include <errno.h>
 #include <modbus.h>
@@ -73,11 +74,11 @@ static void send(const char *topic, const char *payload, int len)
         die("send");
 }
 
-static void send_values(int device, const uint16_t *values)
+static void send_values(int device, const uint16_t *values, int n)
 {
     char topic[64], payload[16];
 
-    for (int i = 0; i < REGISTERS; i++) {
+    for (int i = 0; i < n; i++) {
         snprintf(topic, sizeof topic, "bench/dev%d/p%d", device, i);
         send(topic, payload, snprintf(payload, sizeof payload, "%d", values[i]));
     }
@@ -133,8 +134,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < n_devices; i++) {
             if (modbus_read_registers(devices[i], 0, REGISTERS, values) != REGISTERS)
                 die("read");
-            if (mode == 'v')
-                send_values(i, values);
+            if (mode == 'v' || mode == 'o')
+                send_values(i, values, mode == 'v' ? REGISTERS : 1);
             else if (mode == 'j')
                 send_json(i, values);
         }
