@@ -94,7 +94,8 @@ def test_a_stop_in_the_midst_of_history_loses_none_of_it(plant, durability):
     begin = time.monotonic()
     running.gateway.stop()
     seconds = time.monotonic() - begin
-    assert re.search(r"stopped: [1-9]\d{2,} messages flushed", running.gateway.log)  # it does not keep to the pace any more
+    flushed, left = map(int, re.search(r"stopped: (\d+) messages flushed, (\d+) left and kept", running.gateway.log).groups())
+    assert flushed + left > 1000  # to the broker as far as it takes them in time, else to the disk
     running.config.write_text(running.config.read_text().replace("20/s", "100000/s"))
     running.start()
     running.collector.wait_until(running.device.count + 1)
