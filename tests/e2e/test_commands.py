@@ -650,6 +650,13 @@ def test_a_dead_device_and_a_dead_link_are_answered_at_once(broker, modbus_tcp_s
     modbus_tcp_slave.stop()
     while (code := operator.ask("gw/pump/speed/set", "7")["code"]) != "link_down":
         assert time.monotonic() < end + 60, code
+    asked = len(writes(modbus_tcp_slave))
+    modbus_tcp_slave.unit().silent = False
+    modbus_tcp_slave.start()  # what was refused is not written when the link is there again
+    online_again = subscriber.mark()
+    subscriber.wait_for_json("gw/pump/speed", lambda m: m["quality"] == "good", since=online_again, deadline_s=60)
+    assert modbus_tcp_slave.unit().get("holding:0") == [0]
+    assert len(writes(modbus_tcp_slave)) == asked
 
 
 def test_results_survive_an_outage_of_the_broker(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
