@@ -183,7 +183,7 @@ static void make_bad(struct gw_monitor_row *row, const char *reason, int64_t wal
 {
     row->is_good = false;
     row->wall_ms = wall_ms;
-    snprintf(row->reason, sizeof row->reason, "%s", reason);
+    snprintf(row->reason, sizeof row->reason, "%.*s", GW_MONITOR_REASON - 1, reason);
 }
 
 static void make_good(struct gw_monitor_row *row, const char *value, const char *unit,
@@ -274,18 +274,6 @@ static void take_device(struct gw_monitor_rows *rows, const struct target *targe
         }
 }
 
-/* Rows that a message is about: of one point, or all of a device. */
-static void all_bad(struct gw_monitor_rows *rows, const struct target *target,
-                    struct gw_monitor_row *row, const char *reason, int64_t wall_ms)
-{
-    if (row) {
-        make_bad(row, reason, wall_ms);
-        return;
-    }
-    for (size_t i = target->first_row; i < rows->n && rows->device_of[i] == target->device; i++)
-        make_bad(&rows->rows[i], reason, wall_ms);
-}
-
 static struct gw_monitor_row *row_of_point(struct gw_monitor_rows *rows,
                                            const struct target *target)
 {
@@ -296,33 +284,63 @@ static struct gw_monitor_row *row_of_point(struct gw_monitor_rows *rows,
     return &rows->rows[at];
 }
 
+/* Of a message that is of no use: its point, or all the points that it should have had. */
+static void all_bad(struct gw_monitor_rows *rows, const struct target *target, const char *reason,
+                    int64_t wall_ms)
+{
+    size_t at = target->first_row;
+
+    if (target->kind == OF_POINT) {
+        make_bad(row_of_point(rows, target), reason, wall_ms);
+        return;
+    }
+    for (size_t p = 0; p < target->conf->n_points; p++) {
+        const struct gw_point_conf *point = &target->conf->points[p];
+
+        if (point->access == GW_ACCESS_W)
+            continue;
+        if (point->publish.per == GW_PER_DEVICE)
+            make_bad(&rows->rows[at], reason, wall_ms);
+        at++;
+    }
+}
+
+/* A value alone, or what a template made of it. */
+static void take_text(struct gw_monitor_row *row, bool is_value,
+                      const struct gw_mqtt_message *message)
+{
+    const size_t len =
+        message->payload_len < GW_MONITOR_VALUE ? message->payload_len : GW_MONITOR_VALUE - 1;
+    char text[GW_MONITOR_VALUE];
+
+    snprintf(text, sizeof text, "%.*s", (int)len, message->payload);
+    if (is_value && strcmp(text, "null") == 0)
+        make_bad(row, "bad", message->received_wall_ms);
+    else
+        make_good(row, text, "", message->received_wall_ms);
+}
+
 static void take_value(struct gw_monitor_rows *rows, const struct target *target,
                        const struct gw_mqtt_message *message)
 {
-    struct gw_monitor_row *row = target->kind == OF_POINT ? row_of_point(rows, target) : NULL;
+    const bool is_point = target->kind == OF_POINT;
     const enum gw_payload_format format =
-        row ? target->conf->points[target->point].publish.payload : GW_PAYLOAD_JSON;
+        is_point ? target->conf->points[target->point].publish.payload : GW_PAYLOAD_JSON;
     struct gw_scan_value object;
-    char text[96];
 
-    if (message->payload_len == 0) {
-        all_bad(rows, target, row, "cleared", message->received_wall_ms);
-    } else if (row && format != GW_PAYLOAD_JSON) {
-        snprintf(text, sizeof text, "%.*s", (int)message->payload_len, message->payload);
-        if (format == GW_PAYLOAD_VALUE && strcmp(text, "null") == 0)
-            make_bad(row, "bad", message->received_wall_ms);
-        else
-            make_good(row, text, "", message->received_wall_ms);
-    } else if (message->payload_len > GW_MQTT_PAYLOAD_MAX) {
-        all_bad(rows, target, row, "too large to show", message->received_wall_ms);
-    } else if (gw_scan(message->payload, message->payload_len, &object) != GW_SCAN_GOOD ||
-               object.type != GW_SCAN_OBJECT) {
-        all_bad(rows, target, row, "not to be read", message->received_wall_ms);
-    } else if (row) {
-        take_json(row, &object, message->received_wall_ms);
-    } else {
+    if (message->payload_len == 0)
+        all_bad(rows, target, "cleared", message->received_wall_ms);
+    else if (format != GW_PAYLOAD_JSON)
+        take_text(row_of_point(rows, target), format == GW_PAYLOAD_VALUE, message);
+    else if (message->payload_len > GW_MQTT_PAYLOAD_MAX)
+        all_bad(rows, target, "too large to show", message->received_wall_ms);
+    else if (gw_scan(message->payload, message->payload_len, &object) != GW_SCAN_GOOD ||
+             object.type != GW_SCAN_OBJECT)
+        all_bad(rows, target, "not to be read", message->received_wall_ms);
+    else if (is_point)
+        take_json(row_of_point(rows, target), &object, message->received_wall_ms);
+    else
         take_device(rows, target, &object, message->received_wall_ms);
-    }
 }
 
 void gw_monitor_rows_take(struct gw_monitor_rows *rows, const struct gw_mqtt_message *message)

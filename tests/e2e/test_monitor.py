@@ -243,3 +243,21 @@ def test_a_user_of_its_own_and_what_a_broker_refuses(tmp_path, started, modbus_t
     assert none.returncode == 1 and "no broker listens there" in none.stderr
     assert monitor("--broker", "http://x", "-c", file).returncode == 64
     assert monitor("--broker", "-", "-c", str(tmp_path / "none.yaml")).returncode == 78
+
+
+def test_messages_of_others_do_no_harm(shown, broker, subscriber, started):
+    """Whoever may write there can put anything at the topics: it is bad, or shown as text, and moves no cursor."""
+    file, running = shown
+    running.stop()
+    deep = '{"a":' * 20 + "1" + "}" * 20
+    for topic, payload in (("gw/meter/voltage", deep), ("gw/meter/total", b"\x1b[2J" + b"9" * 200000), ("gw/meter/gone", "{}"),
+                           ("gw/meter/text", "\x1b[2J"), ("gw/drive", "[1]"), ("field2mqtt/gw/state", "online")):
+        subscriber.client.publish(topic, payload, qos=1, retain=True).wait_for_publish(20)
+
+    done = subprocess.run([PROGRAM, "monitor", "--once", "--broker", "-", "-c", str(file)], capture_output=True, timeout=60 * SLOW)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = {line.split(b"\t")[1]: line.split(b"\t")[2:] for line in done.stdout.splitlines()}
+    assert [rows[f"plc/meter/{name}".encode()][1] for name in ("voltage", "gone")] == [b"bad", b"bad"]
+    assert [rows[f"plc/drive/{name}".encode()] for name in ("speed", "fault")] == [[b"not to be read", b"bad"]] * 2
+    assert b"\x1b" not in done.stdout and len(rows[b"plc/meter/total"][0]) < 120
