@@ -91,6 +91,8 @@ static int check_as_text(const struct options *options)
     struct gw_load **loads = predict_buses(config);
     if (loads)
         gw_check_print(config, loads, stdout);
+    else
+        fputs("field2mqtt check: out of memory\n", stderr);
     code = loads && fflush(stdout) == 0 ? GW_EXIT_OK : GW_EXIT_FAILED;
     free_loads(loads, config->n_buses);
     gw_config_free(config);
@@ -117,8 +119,10 @@ static int check_as_json(const struct options *options)
     int code =
         diags ? gw_cmd_load_quietly(&options->paths, diags, &plugins, &config) : GW_EXIT_FAILED;
 
-    if (code == GW_EXIT_OK && !(loads = predict_buses(config)))
+    if (code == GW_EXIT_OK && !(loads = predict_buses(config))) {
+        fputs("field2mqtt check: out of memory\n", stderr);
         code = GW_EXIT_FAILED;
+    }
     if (code == GW_EXIT_OK || (code == GW_EXIT_CONFIG && gw_diags_any(diags))) {
         int printed = print_json(options, config, loads, diags);
         code = code == GW_EXIT_OK ? printed : code;

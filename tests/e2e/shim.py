@@ -1,7 +1,9 @@
 """A system that fails on demand, around one program: tests/faults/shim.c, and the file that tells it what to do."""
 import mmap
+import os
 import struct
 import subprocess
+import tempfile
 
 import pytest
 
@@ -18,8 +20,9 @@ class Shim:
         if SLOW != 1:
             pytest.skip("a sanitizer wants to be the first library itself")
         self.library = library or build(folder)
-        file = folder / f"shim-{id(self)}"
-        file.write_bytes(bytes(8 * len(FIELDS)))
+        handle, file = tempfile.mkstemp(prefix="shim-", dir=folder)
+        os.write(handle, bytes(8 * len(FIELDS)))
+        os.close(handle)
         with open(file, "r+b") as opened:
             self._memory = mmap.mmap(opened.fileno(), 8 * len(FIELDS))
         self.env = {"LD_PRELOAD": str(self.library), "FIELD2MQTT_SHIM": str(file)}
@@ -30,6 +33,9 @@ class Shim:
     def set(self, **fields):
         for name, value in fields.items():
             struct.pack_into("q", self._memory, 8 * FIELDS.index(name), value)
+
+    def close(self):
+        self._memory.close()
 
 
 def build(folder):
