@@ -64,4 +64,5 @@ def test_a_network_that_flaps_under_tls_loses_and_leaks_nothing(tmp_path, starte
     assert len({files for _, files, _ in states[1:]}) == 1, states
     assert len({threads for *_, threads in states[1:]}) == 1, states
     if CYCLES >= 500:
-        assert states[-1][0] - states[2][0] < CYCLES, states  # less than 1 kB a cycle
+        first_half = [memory for memory, *_ in states[1:len(states) // 2]]  # it goes up and down with what waits
+        assert states[-1][0] - max(first_half) < CYCLES // 2, states  # less than 1 kB a cycle beyond that
