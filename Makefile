@@ -148,7 +148,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libgateway.a
 	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
 $(B)/tests/bench/reference: LIBS += $(call pkg,--cflags --libs libmodbus)
 $(B)/tests/bench/reference.o: CPPFLAGS += $(call pkg,--cflags libmodbus)
-bench_tools := field sink reference rtu_line yaml_parse outbox_rows
+bench_tools := field sink reference rtu_line yaml_parse outbox_rows serial_line
 bench:
 	@$(MAKE) --no-print-directory VARIANT=release $(jobs) all $(addprefix build/release/tests/bench/,$(bench_tools))
 	@FIELD2MQTT_BUILD=build/release $(PYTHON) -B tests/bench/bench.py $(ROWS)

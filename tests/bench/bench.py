@@ -33,6 +33,7 @@ ROWS = {
     "dead-devices": bench_size.dead_devices,
     "durable": bench_size.durable,
     "outbox": bench_size.outbox,
+    "serial": bench_size.serial,
     "start": bench_size.start,
 }
 

@@ -3,10 +3,12 @@ import os
 import resource
 import socket
 import subprocess
+import tempfile
 import time
 
 import bench_outbox
-from bench_rig import (PROGRAM, REGISTERS, ROOT, ROUNDS, TOOLS, GatewayRun, Row, configuration, field_of, in_turns, middle, ratios,
+import serial_cost
+from bench_rig import (PROGRAM, REGISTERS, ROOT, ROUNDS, TOOLS, SECONDS, GatewayRun, Row, configuration, field_of, in_turns, middle, ratios,
                        run_gateway, run_reference)
 
 POINTS_PER_BUS = 1000  # 10 units of 100 registers
@@ -123,6 +125,21 @@ def outbox(_world):
                [one["put"] / one["plain"] for one in found],
                f"{middle(found, lambda r: r['put']):,.0f} rows/s, plain SQLite {middle(found, lambda r: r['plain']):,.0f}; "
                f"{middle(found, lambda r: r['outbox_bytes']):.0f} bytes written a row, plain {middle(found, lambda r: r['plain_bytes']):.0f}")
+
+
+# ---- a serial port ----
+
+def serial(_world):
+    """tests/bench/serial_line.c, by the functions of serial_cost.py."""
+    seconds, loops, gateways = max(2, int(SECONDS)), [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(ROUNDS):
+            loops.append(serial_cost.measure_loop(folder, seconds))
+            gateways.append(serial_cost.measure_gateway(folder, seconds))
+    cost = [middle(side, lambda one: 1e6 * one[2] / one[0]) for side in (gateways, loops)]
+    return Row("a serial port at 921,600 baud, full of weighings", "a bare read loop on the same stream", "frames/s, all decoded", 0.99, True,
+               [ours[0] / theirs[0] for ours, theirs in zip(gateways, loops)],
+               f"{middle(gateways, lambda one: one[0] / seconds):,.0f} frames/s, CPU per 1,000 frames {cost[0]:.2f} ms, the loop {cost[1]:.2f} ms")
 
 
 # ---- the start ----
