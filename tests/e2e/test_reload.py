@@ -303,7 +303,7 @@ def test_many_random_reloads_under_load_lose_nothing_and_leak_nothing(broker, sl
     print("FIELD2MQTT_SEED =", seed)
     rng = random.Random(seed)
     count_up(slaves[0].unit(1))
-    steady = tcp_bus(slaves[0], [device("s", count=1)], name="steady", interval="20ms")
+    steady = tcp_bus(slaves[0], [device("s", count=1, timeout="30s")], name="steady", interval="20ms")
     plain = make_config(broker, [steady], mqtt={"keepalive": "15s"}, publish={"when": "every", "qos": 1})
     running = site(plain)
     subscriber.wait_for("gw/s/p0", count=5)
