@@ -3,7 +3,6 @@ side is true, in order, and never the damaged record. Flipped bytes and cuts, in
 import json
 import os
 import random
-import re
 
 import pytest
 
@@ -39,7 +38,6 @@ def test_a_damaged_file_never_stops_a_start_and_never_gives_a_wrong_value(tmp_pa
     running = Plant(tmp_path, broker, started, "always", commit_interval="20ms").start()
     let_pass(running.device, 20)
     running.collector.wait_until(1)
-    told = 0
 
     for _ in range(ROUNDS):
         running.proxy.cut()
@@ -52,7 +50,6 @@ def test_a_damaged_file_never_stops_a_start_and_never_gives_a_wrong_value(tmp_pa
         assert running.gateway.running(), f"{what}:\n{running.gateway.log}"
         running.proxy.heal()
         running.collector.wait_until(let_pass(running.device, 3))
-        told += any(re.search("damaged|set aside|not what was written", line) for line in running.gateway.lines)
 
     # A log that was cut takes the mark of the numbers back with the last commits, so that they may begin there again.
     verdict = Verdict(running.collector, has_steady_numbers=False)
@@ -61,7 +58,7 @@ def test_a_damaged_file_never_stops_a_start_and_never_gives_a_wrong_value(tmp_pa
     for bodies in running.collector.by_topic().values():
         assert all(1 <= body["value"] <= known and body["quality"] == "good" for body in bodies)
     assert verdict.gaps <= 2 * ROUNDS  # the kill, and what was on the damaged place
-    print(f"{ROUNDS} times damaged, told {told} times, {verdict.messages} messages, {verdict.lost} readings of the worst point "
+    print(f"{ROUNDS} times damaged, {verdict.messages} messages, {verdict.lost} readings of the worst point "
           f"lost, {verdict.duplicates} duplicates, 0 wrong")
 
 
