@@ -295,6 +295,8 @@ static void set_numbers_aside(struct gw_durable *self)
             gw_store_set_state(self->store, &state) == GW_STORE_OK &&
             gw_store_commit(self->store) == GW_STORE_OK) {
             self->seq_mark = state.seq_mark;
+            gw_store_checkpoint(
+                self->store); /* a log that is lost must not leave the mark of a clean end */
             return;
         }
         gw_store_rollback(self->store);

@@ -60,6 +60,9 @@ enum gw_store_fault gw_store_delete(struct gw_store *store, uint64_t first_seq, 
                                     uint64_t *ret_n_deleted);
 enum gw_store_fault gw_store_set_state(struct gw_store *store, const struct gw_store_state *state);
 enum gw_store_fault gw_store_commit(struct gw_store *store);
+/* Moves what is committed from the log into the file itself, which a damaged log does not take along. What fails here
+ * stays in the log. */
+void gw_store_checkpoint(struct gw_store *store);
 void gw_store_rollback(struct gw_store *store);
 
 /* Takes a record; NULL: there is one whose checksum is wrong. Says whether to go on. */

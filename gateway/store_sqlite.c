@@ -314,6 +314,11 @@ enum gw_store_fault gw_store_commit(struct gw_store *store)
     return fault;
 }
 
+void gw_store_checkpoint(struct gw_store *store)
+{
+    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
 /* After some failures SQLite has rolled back by itself. */
 void gw_store_rollback(struct gw_store *store)
 {

@@ -51,8 +51,7 @@ def test_a_damaged_file_never_stops_a_start_and_never_gives_a_wrong_value(tmp_pa
         running.proxy.heal()
         running.collector.wait_until(let_pass(running.device, 3))
 
-    # A log that was cut takes the mark of the numbers back with the last commits, so that they may begin there again.
-    verdict = Verdict(running.collector, has_steady_numbers=False)
+    verdict = Verdict(running.collector)
     assert verdict.numbered == verdict.messages
     known = running.device.count
     for bodies in running.collector.by_topic().values():

@@ -502,6 +502,30 @@ static void a_kill_right_after_the_start_uses_no_number_twice(void **state)
     assert_true(put_and_take(rig, 1) > last_seq);
 }
 
+/* The log is a file of its own: a repair tool, or a copy without it, loses what only it held. */
+static void a_lost_log_uses_no_number_twice(void **state)
+{
+    struct rig *rig = *state;
+    char log[170];
+
+    snprintf(log, sizeof log, "%s-wal", rig->path);
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+    put_and_take(rig, 1);
+    rig_stop(rig);
+    rig_start(rig);
+    rig_link(rig, true);
+    const uint64_t last_seq = put_and_take(rig, 10);
+    rig_pass_ms(rig, 2000);
+    rig_kill(rig);
+    unlink(log);
+    rig_start(rig);
+    rig_link(rig, true);
+
+    assert_true(put_and_take(rig, 1) > last_seq);
+}
+
 /* ---- damage ---------------------------------------------------------------------------------------- */
 
 enum { N_KEPT = 300 };
@@ -728,6 +752,7 @@ int main(void)
         TEST(numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_set_aside),
         TEST(numbers_do_not_go_back_after_a_run_without_the_file),
         TEST(a_kill_right_after_the_start_uses_no_number_twice),
+        TEST(a_lost_log_uses_no_number_twice),
         TEST(a_thousand_flipped_bits_and_cuts_never_stop_a_start_nor_give_a_wrong_record),
         TEST(a_record_with_a_flipped_bit_is_dropped_and_counted_and_the_others_come),
         TEST(a_damaged_page_in_the_middle_costs_only_what_is_on_it),
