@@ -175,8 +175,9 @@ def test_memory_that_runs_out_at_any_call_ends_a_start_with_a_word(tmp_path):
     def run(n):
         own = Shim(tmp_path, library)
         result = check(own, alloc_at=n)
+        failed = own["alloc_failed"]
         own.close()
-        return n, own["alloc_failed"], result.returncode, result.stderr
+        return n, failed, result.returncode, result.stderr
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(run, numbers))
