@@ -65,4 +65,4 @@ def test_a_network_that_flaps_under_tls_loses_and_leaks_nothing(tmp_path, starte
     assert len({threads for *_, threads in states[1:]}) == 1, states
     if CYCLES >= 500:
         first_half = [memory for memory, *_ in states[1:len(states) // 2]]  # it goes up and down with what waits
-        assert states[-1][0] - max(first_half) < CYCLES // 2, states  # less than 1 kB a cycle beyond that
+        assert states[-1][0] - max(first_half) < CYCLES, states  # less than 1 kB for each cycle of the run
