@@ -39,10 +39,7 @@ static void wait_until(const struct gw_bus_thread *bus, int64_t wake_us)
 
     if (left_us <= 0)
         return;
-    const struct timespec left = {
-        .tv_sec = (time_t)(left_us / 1000000),
-        .tv_nsec = (long)(left_us % 1000000 * 1000),
-    };
+    const struct timespec left = gw_timespec(left_us);
     (void)ppoll(&wake, 1, wake_us == INT64_MAX ? NULL : &left, NULL);
 }
 
@@ -136,16 +133,12 @@ enum gw_err gw_bus_start(const struct gw_bus_conf *conf, struct gw_outbox *outbo
                          const struct gw_bus_orders *orders, struct gw_bus_thread **ret_bus)
 {
     struct gw_bus_thread *bus = calloc(1, sizeof *bus);
-    pthread_condattr_t attr;
     enum gw_err err = GW_E_NOMEM;
 
     if (!bus)
         return err;
     pthread_mutex_init(&bus->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&bus->ended, &attr);
-    pthread_condattr_destroy(&attr);
+    gw_cond_init(&bus->ended);
     bus->any_fd = -1;
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bus->view = gw_view_new(conf, clock);
@@ -180,10 +173,7 @@ void gw_bus_ask_stop(struct gw_bus_thread *bus)
 
 enum gw_err gw_bus_join(struct gw_bus_thread *bus, int64_t deadline_us)
 {
-    const struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_us / 1000000),
-        .tv_nsec = (long)(deadline_us % 1000000 * 1000),
-    };
+    const struct timespec deadline = gw_timespec(deadline_us);
     int failed = 0;
 
     pthread_mutex_lock(&bus->mutex);

@@ -3,7 +3,9 @@
 #ifndef GW_CLOCK_H
 #define GW_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 struct gw_clock {
     void *ctx;
@@ -23,5 +25,10 @@ static inline int64_t gw_wall_ms(const struct gw_clock *clock)
 {
     return clock->wall_ms(clock->ctx);
 }
+
+/* A span, or a point of monotonic time, as the system takes it; below zero it is zero. */
+struct timespec gw_timespec(int64_t us);
+/* A condition whose timed waits end at points of monotonic time. */
+void gw_cond_init(pthread_cond_t *cond);
 
 #endif

@@ -15,13 +15,14 @@
 #include "gateway/config.h"
 #include "gateway/mqtt.h"
 #include "gateway/mqtt_message.h"
+#include "gateway/mqtt_words.h"
 #include "gateway/queue.h"
 #include "gateway/server_url.h"
 
 enum { QUEUE_MAX = 2048, CLIENT_ID_MAX = 192, EVENTS = 16 };
 
 #define AGAIN_US   ((int64_t)2000000)
-#define HEARING_MS 3000 /* for retained messages, which a broker sends at once */
+#define HEARING_US ((int64_t)3000000) /* for retained messages, which a broker sends at once */
 
 struct gw_monitor_broker {
     struct gw_mqtt_conf conf;
@@ -44,24 +45,6 @@ struct gw_monitor_broker {
 
 /* ---- the thread ------------------------------------------------------------------------------------ */
 
-static const char *words_of(enum gw_mqtt_why why)
-{
-    static const char *const words[] = {
-        [GW_MQTT_WHY_UNKNOWN_HOST] = "unknown host",
-        [GW_MQTT_WHY_NO_LISTENER] = "connection refused, no broker listens there",
-        [GW_MQTT_WHY_UNREACHABLE] = "it cannot be reached",
-        [GW_MQTT_WHY_TIMEOUT] = "timed out",
-        [GW_MQTT_WHY_CLOSED] = "the connection was closed; is it an MQTT broker?",
-        [GW_MQTT_WHY_CERTIFICATE] = "the certificate of the broker is not accepted",
-        [GW_MQTT_WHY_TLS] = "no TLS connection",
-        [GW_MQTT_WHY_FILE] = "a file of tls: cannot be used",
-        [GW_MQTT_WHY_LIBRARY] = "cannot connect",
-    };
-
-    return (size_t)why < sizeof words / sizeof words[0] && words[why] ? words[why]
-                                                                      : "no connection";
-}
-
 static void connect_next(struct gw_monitor_broker *broker, int64_t now_us)
 {
     const struct gw_list *servers = &broker->conf.servers;
@@ -72,17 +55,16 @@ static void connect_next(struct gw_monitor_broker *broker, int64_t now_us)
 
 static void take_failure(struct gw_monitor_broker *broker, const struct gw_mqtt_event *event)
 {
-    const char *detail = gw_mqtt_detail(broker->mqtt);
+    char text[GW_MONITOR_WHY];
 
     broker->is_connected = broker->is_subscribed = false;
-    if (event->kind == GW_MQTT_LOST)
+    if (event->kind == GW_MQTT_LOST) {
         snprintf(broker->why, sizeof broker->why, "the connection to the broker is lost");
-    else if (event->why == GW_MQTT_WHY_CODE)
-        snprintf(broker->why, sizeof broker->why, "it refuses the connection: %s",
-                 gw_mqtt_code_text(event->code));
-    else
-        snprintf(broker->why, sizeof broker->why, "%s%s%.200s",
-                 words_of((enum gw_mqtt_why)event->why), detail[0] ? ": " : "", detail);
+    } else {
+        gw_mqtt_failure_text(broker->mqtt, broker->conf.connect_timeout_us, event, text,
+                             sizeof text);
+        snprintf(broker->why, sizeof broker->why, "%s", text + strspn(text, ": "));
+    }
     broker->due_us = gw_now_us(&gw_system_clock) + AGAIN_US;
 }
 
@@ -196,15 +178,11 @@ struct gw_monitor_broker *gw_monitor_broker_new(const struct gw_config *config, 
                                                 const char *username, const char *password)
 {
     struct gw_monitor_broker *broker = calloc(1, sizeof *broker);
-    pthread_condattr_t attributes;
 
     if (!broker)
         return NULL;
     pthread_mutex_init(&broker->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&broker->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    gw_cond_init(&broker->changed);
     broker->conf = config->mqtt;
     broker->stop_fd = eventfd(0, EFD_CLOEXEC);
     broker->rows = gw_monitor_rows_new(config);
@@ -239,30 +217,21 @@ void gw_monitor_broker_free(struct gw_monitor_broker *broker)
     free(broker);
 }
 
-static struct timespec after_ms(int64_t ms)
+static struct timespec after_us(int64_t us)
 {
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(ms / 1000);
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
+    return gw_timespec(gw_now_us(&gw_system_clock) + us);
 }
 
 /* Waits for the first answer: until the broker has taken the subscription or there is a word why not, and then until
  * every point was heard. */
 static void wait_first(struct gw_monitor_broker *broker)
 {
-    struct timespec until = after_ms(broker->conf.connect_timeout_us / 1000 + 1000);
+    struct timespec until = after_us(broker->conf.connect_timeout_us + 1000000);
     int rc = 0;
 
     while (rc == 0 && !broker->is_subscribed && !broker->why[0])
         rc = pthread_cond_timedwait(&broker->changed, &broker->mutex, &until);
-    until = after_ms(HEARING_MS);
+    until = after_us(HEARING_US);
     for (rc = 0; rc == 0 && broker->is_subscribed && gw_monitor_rows_unheard(broker->rows) > 0;)
         rc = pthread_cond_timedwait(&broker->changed, &broker->mutex, &until);
 }

@@ -156,7 +156,6 @@ enum gw_err gw_control_new_on(const struct gw_config *config, struct gw_outbox *
                               struct gw_control **ret_control)
 {
     struct gw_control *control;
-    pthread_condattr_t attr;
     enum gw_err err;
 
     *ret_control = NULL;
@@ -170,10 +169,7 @@ enum gw_err gw_control_new_on(const struct gw_config *config, struct gw_outbox *
     control->outbox = outbox;
     control->clock = clock;
     pthread_mutex_init(&control->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&control->ended, &attr);
-    pthread_condattr_destroy(&attr);
+    gw_cond_init(&control->ended);
     control->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     err = control->stop_fd < 0 ? GW_E_NOMEM : init_targets(control);
     if (err == GW_OK)
@@ -320,8 +316,7 @@ static void wait(struct gw_control *control, int64_t wake_us)
         wake_us = control->stop_by_us;
     left_us = wake_us == INT64_MAX ? 0 : wake_us - gw_now_us(control->clock);
     gw_pulse_wait(&control->pulse, gw_now_us(control->clock), wake_us);
-    const struct timespec left = {.tv_sec = left_us > 0 ? left_us / 1000000 : 0,
-                                  .tv_nsec = left_us > 0 ? (long)(left_us % 1000000 * 1000) : 0};
+    const struct timespec left = gw_timespec(left_us);
     (void)ppoll(fds, sizeof fds / sizeof fds[0], wake_us == INT64_MAX ? NULL : &left, NULL);
     gw_pulse_work(&control->pulse, gw_now_us(control->clock), GW_PULSE_WORK_US);
 }
@@ -361,8 +356,7 @@ enum gw_err gw_control_start(struct gw_control *control)
 enum gw_err gw_control_stop(struct gw_control *control, int64_t deadline_us)
 {
     const int64_t last_us = deadline_us + 500000; /* to end a step that has begun */
-    const struct timespec last = {.tv_sec = (time_t)(last_us / 1000000),
-                                  .tv_nsec = (long)(last_us % 1000000 * 1000)};
+    const struct timespec last = gw_timespec(last_us);
     int rc = 0;
 
     control->stop_by_us = deadline_us;

@@ -100,11 +100,9 @@ struct events {
 /* Waits for the next second; false when the server ends. */
 static bool wait_second(struct gw_http *http)
 {
-    struct timespec until;
+    const struct timespec until = gw_timespec(gw_now_us(&gw_system_clock) + 1000000);
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
     pthread_mutex_lock(&http->lock);
     while (!http->is_stopping && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&http->stopping, &http->lock, &until);
@@ -406,17 +404,13 @@ static struct MHD_Daemon *start_daemon(struct gw_http *http, int fd)
 static struct gw_http *new_http(const struct gw_http_conf *conf, struct gw_board *board)
 {
     struct gw_http *http = calloc(1, sizeof *http);
-    pthread_condattr_t attr;
 
     if (!http)
         return NULL;
     http->conf = conf;
     http->board = board;
     pthread_mutex_init(&http->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&http->stopping, &attr);
-    pthread_condattr_destroy(&attr);
+    gw_cond_init(&http->stopping);
     return http;
 }
 

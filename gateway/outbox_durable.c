@@ -10,7 +10,7 @@
 
 #include "gateway/log.h"
 
-enum { TICK_US = 1000000, JOIN_MS = 1200 };
+enum { TICK_US = 1000000, JOIN_US = 1200000 };
 
 static void free_list(struct gw_node_list *list)
 {
@@ -33,13 +33,9 @@ static bool has_saved(const struct gw_durable *self)
 /* A disk that hangs must not keep the program from ending: what is committed is safe without a clean end. */
 static bool wait_for(struct gw_durable *self, bool (*is_over)(const struct gw_durable *self))
 {
-    struct timespec until;
+    const struct timespec until = gw_timespec(gw_now_us(&gw_system_clock) + JOIN_US);
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += JOIN_MS % 1000 * 1000000L;
-    until.tv_sec += JOIN_MS / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&self->mutex);
     while (!is_over(self) && rc == 0)
         rc = pthread_cond_timedwait(&self->finished, &self->mutex, &until);
@@ -106,17 +102,13 @@ void gw_durable_free(struct gw_outbox *outbox)
 
 static void wait_for_work(struct gw_durable *self, int64_t due_us)
 {
-    struct timespec until;
     int64_t left_us = due_us - gw_now_us(self->clock);
 
     if (left_us > TICK_US)
         left_us = TICK_US;
     if (left_us <= 0 || self->is_ended || self->is_woken)
         return;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t nsec = until.tv_nsec + left_us % 1000000 * 1000;
-    until.tv_sec += left_us / 1000000 + nsec / 1000000000;
-    until.tv_nsec = (long)(nsec % 1000000000);
+    const struct timespec until = gw_timespec(gw_now_us(&gw_system_clock) + left_us);
     pthread_cond_timedwait(&self->work, &self->mutex, &until);
 }
 
@@ -179,7 +171,6 @@ enum gw_err gw_durable_new(const struct gw_buffer_conf *conf, const struct gw_cl
                            struct gw_durable **ret_self)
 {
     struct gw_durable *self = calloc(1, sizeof *self);
-    pthread_condattr_t attr;
 
     if (!self)
         return GW_E_NOMEM;
@@ -194,11 +185,8 @@ enum gw_err gw_durable_new(const struct gw_buffer_conf *conf, const struct gw_cl
         self->max_bytes / 4 < GW_WINDOW_BYTES ? self->max_bytes / 4 : GW_WINDOW_BYTES;
     self->is_dry = true;
     pthread_mutex_init(&self->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->work, &attr);
-    pthread_cond_init(&self->finished, &attr);
-    pthread_condattr_destroy(&attr);
+    gw_cond_init(&self->work);
+    gw_cond_init(&self->finished);
     const bool has_all = self->base.event_fd >= 0 && self->path;
     if (has_all && gw_durable_open_store(self) != GW_STORE_BUSY) {
         *ret_self = self;

@@ -82,14 +82,9 @@ static void wait(struct gw_publisher *publisher, int64_t due_us)
         [FD_MQTT] = {.fd = gw_mqtt_event_fd(publisher->mqtt), .events = POLLIN},
         [FD_OUTBOX] = {.fd = publisher->outbox->event_fd, .events = POLLIN},
     };
-    struct timespec timeout = {0};
+    const struct timespec timeout = gw_timespec(due_us - gw_now_us(publisher->clock));
     eventfd_t n;
 
-    const int64_t left_us = due_us == INT64_MAX ? INT64_MAX : due_us - gw_now_us(publisher->clock);
-    if (left_us > 0) {
-        timeout.tv_sec = left_us / 1000000;
-        timeout.tv_nsec = (long)(left_us % 1000000 * 1000);
-    }
     if (ppoll(fds, N_FDS, due_us == INT64_MAX ? NULL : &timeout, NULL) <= 0)
         return;
     if (fds[FD_STOP].revents)
@@ -160,7 +155,6 @@ static int start_thread(struct gw_publisher *publisher)
 static struct gw_publisher *new_publisher(struct gw_outbox *outbox, const struct gw_clock *clock)
 {
     struct gw_publisher *publisher = calloc(1, sizeof *publisher);
-    pthread_condattr_t attr;
 
     if (!publisher)
         return NULL;
@@ -168,10 +162,7 @@ static struct gw_publisher *new_publisher(struct gw_outbox *outbox, const struct
     publisher->clock = clock;
     publisher->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&publisher->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&publisher->ended, &attr);
-    pthread_condattr_destroy(&attr);
+    gw_cond_init(&publisher->ended);
     return publisher;
 }
 
@@ -198,13 +189,9 @@ enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf, struct gw_outbox
 
 static bool wait_ended(struct gw_publisher *publisher, int64_t left_us)
 {
-    struct timespec until;
+    const struct timespec until = gw_timespec(gw_now_us(&gw_system_clock) + left_us);
     int rc = 0;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t nsec = until.tv_nsec + (left_us > 0 ? left_us : 0) % 1000000 * 1000;
-    until.tv_sec += (left_us > 0 ? left_us : 0) / 1000000 + nsec / 1000000000;
-    until.tv_nsec = (long)(nsec % 1000000000);
     pthread_mutex_lock(&publisher->lock);
     while (!publisher->has_ended && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&publisher->ended, &publisher->lock, &until);

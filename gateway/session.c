@@ -15,6 +15,7 @@
 
 #include "gateway/delivery.h"
 #include "gateway/log.h"
+#include "gateway/mqtt_words.h"
 
 enum {
     LASTED_US = 5000000, /* a connection shorter than this counts as a failure; */
@@ -89,68 +90,6 @@ static const char *server_of(const struct gw_session *session)
 
 /* ---- words ---- */
 
-static const char *duration(int64_t us, char *text, size_t size)
-{
-    static const struct {
-        int64_t us, limit_us;
-        const char *unit;
-    } units[] = {
-        {1000, 1000000, "ms"},
-        {1000000, 120000000, "s"},
-        {60000000, 7200000000, "min"},
-        {3600000000, 172800000000, "h"},
-        {86400000000, INT64_MAX, "days"},
-    };
-    size_t i = 0;
-
-    while (us >= units[i].limit_us)
-        i++;
-    snprintf(text, size, "%lld %s", (long long)(us / units[i].us), units[i].unit);
-    return text;
-}
-
-static void describe_failure(const struct gw_session *session, const struct gw_mqtt_event *event,
-                             char *text, size_t size)
-{
-    const char *detail = gw_mqtt_detail(session->mqtt);
-    char time[32];
-
-    switch ((enum gw_mqtt_why)event->why) {
-    case GW_MQTT_WHY_CODE:
-        snprintf(text, size, " refuses the connection: %s", gw_mqtt_code_text(event->code));
-        break;
-    case GW_MQTT_WHY_UNKNOWN_HOST:
-        snprintf(text, size, ": unknown host (%s)", detail);
-        break;
-    case GW_MQTT_WHY_NO_LISTENER:
-        snprintf(text, size, ": connection refused, no broker listens there");
-        break;
-    case GW_MQTT_WHY_UNREACHABLE:
-        snprintf(text, size, " cannot be reached: %s", detail);
-        break;
-    case GW_MQTT_WHY_TIMEOUT:
-        snprintf(text, size, ": timed out, no answer within %s",
-                 duration(session->conf->connect_timeout_us, time, sizeof time));
-        break;
-    case GW_MQTT_WHY_CERTIFICATE:
-        snprintf(text, size, ": the certificate of the broker is not accepted: %s", detail);
-        break;
-    case GW_MQTT_WHY_TLS:
-        snprintf(text, size, ": no TLS connection: %s", detail);
-        break;
-    case GW_MQTT_WHY_FILE:
-        snprintf(text, size, ": cannot use %s", detail);
-        break;
-    case GW_MQTT_WHY_LIBRARY:
-        snprintf(text, size, ": cannot connect: %s", detail);
-        break;
-    case GW_MQTT_WHY_NONE:
-    case GW_MQTT_WHY_CLOSED:
-        snprintf(text, size, " closes the connection before it answers; is it an MQTT broker?");
-        break;
-    }
-}
-
 static void tell_failure(struct gw_session *session, const struct gw_mqtt_event *event)
 {
     struct said *said = &session->said[session->at_server];
@@ -159,9 +98,10 @@ static void tell_failure(struct gw_session *session, const struct gw_mqtt_event 
     if (said->why == event->why && said->code == event->code)
         return;
     *said = (struct said){event->why, event->code};
-    describe_failure(session, event, text, sizeof text);
+    gw_mqtt_failure_text(session->mqtt, session->conf->connect_timeout_us, event, text,
+                         sizeof text);
     gw_log(GW_LOG_WARN, "mqtt", "%s%s; trying again, later every %s", server_of(session), text,
-           duration(session->conf->reconnect_max_us, time, sizeof time));
+           gw_mqtt_span_text(session->conf->reconnect_max_us, time, sizeof time));
 }
 
 static void tell_connected(struct gw_session *session, int64_t now_us)
@@ -173,7 +113,7 @@ static void tell_connected(struct gw_session *session, int64_t now_us)
         gw_log(GW_LOG_INFO, "mqtt", "connected to %s", server_of(session));
     else
         gw_log(GW_LOG_INFO, "mqtt", "connected to %s after %s", server_of(session),
-               duration(down_us, time, sizeof time));
+               gw_mqtt_span_text(down_us, time, sizeof time));
     for (size_t i = 0; i < session->conf->servers.n_items; i++)
         session->said[i] = (struct said){0};
 }
@@ -183,7 +123,7 @@ static void tell_lost(struct gw_session *session)
     const struct gw_mqtt_event *lost = &session->lost;
     char time[32];
 
-    duration(session->conf->reconnect_max_us, time, sizeof time);
+    gw_mqtt_span_text(session->conf->reconnect_max_us, time, sizeof time);
     if (lost->code == GW_MQTT_CODE_TAKEN_OVER)
         gw_log(GW_LOG_ERROR, "mqtt",
                "another client with the client id \"%s\" took over the session at %s; give each "
