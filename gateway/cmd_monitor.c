@@ -82,32 +82,37 @@ void gw_monitor_text(const struct gw_scan_value *value, char *buf, size_t size)
     buf[len < size ? len : size - 1] = '\0';
 }
 
+bool gw_monitor_members(const struct gw_scan_value *object, const struct gw_monitor_member *members,
+                        size_t n)
+{
+    struct gw_scan_value key, value;
+    bool is_good = false;
+    size_t at = 0;
+
+    while (gw_scan_next(object, &at, &key, &value)) {
+        for (size_t i = 0; i < n; i++)
+            if (gw_scan_is(&key, members[i].key))
+                gw_monitor_text(&value, members[i].buf, members[i].size);
+        if (gw_scan_is(&key, "quality"))
+            is_good = gw_scan_is(&value, "good");
+    }
+    return is_good;
+}
+
 static bool take_row(const char *text, size_t len, struct gw_monitor_row *row)
 {
-    struct gw_scan_value object, key, value;
+    struct gw_scan_value object;
     char bus[80] = "", device[80] = "", point[80] = "", number[64] = "", unit[40] = "", ts[24] = "";
-    const struct {
-        const char *key;
-        char *buf;
-        size_t size;
-    } members[] = {
+    const struct gw_monitor_member members[] = {
         {"bus", bus, sizeof bus},      {"device", device, sizeof device},
         {"name", point, sizeof point}, {"value", number, sizeof number},
         {"unit", unit, sizeof unit},   {"reason", row->reason, sizeof row->reason},
         {"ts", ts, sizeof ts},
     };
-    size_t at = 0;
 
     if (gw_scan(text, len, &object) != GW_SCAN_GOOD || object.type != GW_SCAN_OBJECT)
         return false;
-    row->is_good = false;
-    while (gw_scan_next(&object, &at, &key, &value)) {
-        for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-            if (gw_scan_is(&key, members[i].key))
-                gw_monitor_text(&value, members[i].buf, members[i].size);
-        if (gw_scan_is(&key, "quality"))
-            row->is_good = gw_scan_is(&value, "good");
-    }
+    row->is_good = gw_monitor_members(&object, members, sizeof members / sizeof members[0]);
     row->wall_ms = strtoll(ts, NULL, 10);
     snprintf(row->name, sizeof row->name, "%s/%s/%s", bus, device, point);
     snprintf(row->value, sizeof row->value, "%s%s%s", number, unit[0] ? " " : "", unit);

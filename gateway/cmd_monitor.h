@@ -37,6 +37,15 @@ bool gw_monitor_wants(const struct gw_monitor_view *view, const struct gw_monito
 /* Writes texts without their quotes, numbers with every digit as they came, and nothing for null. */
 void gw_monitor_text(const struct gw_scan_value *value, char *buf, size_t size);
 
+struct gw_monitor_member {
+    const char *key;
+    char *buf; /* what it keeps when the object has no such member */
+    size_t size;
+};
+/* Writes the members of an object, and gives whether its quality is good. */
+bool gw_monitor_members(const struct gw_scan_value *object, const struct gw_monitor_member *members,
+                        size_t n);
+
 /* The rows of a configuration's points, as the messages of its topics tell them. One thread at a time. */
 struct gw_monitor_rows;
 struct gw_monitor_rows *gw_monitor_rows_new(

@@ -18,9 +18,10 @@ struct target {
     enum kind kind;
     size_t bus, device; /* the place of the device in all of them */
     const struct gw_device_conf *conf;
-    size_t point;     /* its place in the device */
-    size_t first_row; /* of the device */
-    char *own_topic;  /* NULL when the topic is the configuration's */
+    size_t first_row;                  /* of the device */
+    const struct gw_point_conf *point; /* of OF_POINT, */
+    struct gw_monitor_row *row;        /* and its row */
+    char *own_topic;                   /* NULL when the topic is the configuration's */
 };
 
 struct gw_monitor_rows {
@@ -87,7 +88,8 @@ static void add_device(struct gw_monitor_rows *rows, const struct gw_bus_conf *b
         rows->bus_of[rows->n] = target.bus;
         rows->device_of[rows->n++] = target.device;
         target.kind = OF_POINT;
-        target.point = p;
+        target.point = &conf->points[p];
+        target.row = row;
         if (conf->points[p].publish.per == GW_PER_POINT)
             add_target(rows, conf->points[p].publish.topic, target);
     }
@@ -197,26 +199,13 @@ static void make_good(struct gw_monitor_row *row, const char *value, const char 
 static void take_json(struct gw_monitor_row *row, const struct gw_scan_value *object,
                       int64_t wall_ms)
 {
-    struct gw_scan_value key, value;
     char text[96] = "", unit[40] = "", reason[GW_MONITOR_REASON] = "bad", ts[40] = "";
-    const struct {
-        const char *key;
-        char *buf;
-        size_t size;
-    } members[] = {{"value", text, sizeof text},
-                   {"unit", unit, sizeof unit},
-                   {"reason", reason, sizeof reason},
-                   {"ts", ts, sizeof ts}};
-    bool is_good = false;
-    size_t at = 0;
+    const struct gw_monitor_member members[] = {{"value", text, sizeof text},
+                                                {"unit", unit, sizeof unit},
+                                                {"reason", reason, sizeof reason},
+                                                {"ts", ts, sizeof ts}};
+    const bool is_good = gw_monitor_members(object, members, sizeof members / sizeof members[0]);
 
-    while (gw_scan_next(object, &at, &key, &value)) {
-        for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-            if (gw_scan_is(&key, members[i].key))
-                gw_monitor_text(&value, members[i].buf, members[i].size);
-        if (gw_scan_is(&key, "quality"))
-            is_good = gw_scan_is(&value, "good");
-    }
     wall_ms = wall_ms_of(ts, wall_ms);
     if (is_good)
         make_good(row, text, unit, wall_ms);
@@ -274,16 +263,6 @@ static void take_device(struct gw_monitor_rows *rows, const struct target *targe
         }
 }
 
-static struct gw_monitor_row *row_of_point(struct gw_monitor_rows *rows,
-                                           const struct target *target)
-{
-    size_t at = target->first_row;
-
-    for (size_t p = 0; p < target->point; p++)
-        at += target->conf->points[p].access != GW_ACCESS_W;
-    return &rows->rows[at];
-}
-
 /* Of a message that is of no use: its point, or all the points that it should have had. */
 static void all_bad(struct gw_monitor_rows *rows, const struct target *target, const char *reason,
                     int64_t wall_ms)
@@ -291,7 +270,7 @@ static void all_bad(struct gw_monitor_rows *rows, const struct target *target, c
     size_t at = target->first_row;
 
     if (target->kind == OF_POINT) {
-        make_bad(row_of_point(rows, target), reason, wall_ms);
+        make_bad(target->row, reason, wall_ms);
         return;
     }
     for (size_t p = 0; p < target->conf->n_points; p++) {
@@ -325,20 +304,20 @@ static void take_value(struct gw_monitor_rows *rows, const struct target *target
 {
     const bool is_point = target->kind == OF_POINT;
     const enum gw_payload_format format =
-        is_point ? target->conf->points[target->point].publish.payload : GW_PAYLOAD_JSON;
+        is_point ? target->point->publish.payload : GW_PAYLOAD_JSON;
     struct gw_scan_value object;
 
     if (message->payload_len == 0)
         all_bad(rows, target, "cleared", message->received_wall_ms);
     else if (format != GW_PAYLOAD_JSON)
-        take_text(row_of_point(rows, target), format == GW_PAYLOAD_VALUE, message);
+        take_text(target->row, format == GW_PAYLOAD_VALUE, message);
     else if (message->payload_len > GW_MQTT_PAYLOAD_MAX)
         all_bad(rows, target, "too large to show", message->received_wall_ms);
     else if (gw_scan(message->payload, message->payload_len, &object) != GW_SCAN_GOOD ||
              object.type != GW_SCAN_OBJECT)
         all_bad(rows, target, "not to be read", message->received_wall_ms);
     else if (is_point)
-        take_json(row_of_point(rows, target), &object, message->received_wall_ms);
+        take_json(target->row, &object, message->received_wall_ms);
     else
         take_device(rows, target, &object, message->received_wall_ms);
 }

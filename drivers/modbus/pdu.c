@@ -125,14 +125,24 @@ static enum gw_err exception_err(int exception)
     return GW_E_REFUSED;
 }
 
+/* GW_OK for what is no exception to `function`. */
+static enum gw_err check_exception(const uint8_t *reply, size_t len, uint8_t function,
+                                   int *ret_exception)
+{
+    if (len != 2 || reply[0] != (function | 0x80))
+        return GW_OK;
+    *ret_exception = reply[1];
+    return exception_err(reply[1]);
+}
+
 /* GW_OK for the start of a normal reply to `function`. */
 static enum gw_err check_function(const uint8_t *reply, size_t len, uint8_t function,
                                   int *ret_exception)
 {
-    if (len == 2 && reply[0] == (function | 0x80)) {
-        *ret_exception = reply[1];
-        return exception_err(reply[1]);
-    }
+    enum gw_err err = check_exception(reply, len, function, ret_exception);
+
+    if (err)
+        return err;
     return len >= 2 && reply[0] == function ? GW_OK : GW_E_PROTO;
 }
 
@@ -166,10 +176,10 @@ enum gw_err modbus_parse_write(const uint8_t *reply, size_t len, const uint8_t *
 enum gw_err modbus_parse_raw(const uint8_t *reply, size_t len, const uint8_t *expected,
                              size_t expected_len, int *ret_exception)
 {
-    if (len == 2 && reply[0] == (expected[0] | 0x80)) {
-        *ret_exception = reply[1];
-        return exception_err(reply[1]);
-    }
+    enum gw_err err = check_exception(reply, len, expected[0], ret_exception);
+
+    if (err)
+        return err;
     return len == expected_len && memcmp(reply, expected, len) == 0 ? GW_OK : GW_E_PROTO;
 }
 
