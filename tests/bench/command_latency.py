@@ -10,7 +10,6 @@ no program makes a machine faster. On an idle one the way through the broker is 
 usage: tests/bench/command_latency.py [COMMANDS [ROUNDS]]
 """
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading

@@ -5,64 +5,37 @@ a number left out was read and lost, a smaller one is out of order, the same one
 the sequence number of the first, and that number grows with the readings (where `publish: { seq: true }` shows it).
 """
 import json
-import socket
 import struct
 import threading
 import time
 
 import paho.mqtt.client as mqtt
 
+from modbus_tcp import ModbusTcpServer
+
 POINTS = 20
 PUBLISH = {"when": "every", "qos": 1, "seq": True}
 INTERVAL_MS = 20  # 20 points at 20 ms: 1,000 readings a second
 
 
-def _receive(connection, size):
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            raise ConnectionError
-        data += part
-    return data
-
-
-class CountingDevice:
-    """A Modbus TCP slave of its own: function 3 gives the number of the read as uint32, as often as asked for."""
+class CountingDevice(ModbusTcpServer):
+    """Function 3 gives the number of the read as uint32, as often as asked for."""
 
     def __init__(self):
         self.count = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        try:
-            while True:
-                transaction, _, _, unit, function, _, registers = struct.unpack(">HHHBBHH", _receive(connection, 12))
-                assert function == 3
-                self.count += 1
-                body = struct.pack(">I", self.count) * (registers // 2)
-                connection.sendall(struct.pack(">HHHBBB", transaction, 0, 3 + len(body), unit, 3, len(body)) + body)
-        except OSError:
-            connection.close()
+    def answer(self, unit, pdu):
+        function, _, registers = struct.unpack(">BHH", pdu)
+        assert function == 3
+        self.count += 1
+        body = struct.pack(">I", self.count) * (registers // 2)
+        return struct.pack(">BB", 3, len(body)) + body
 
     def bus(self):
         points = [{"name": f"p{i}", "register": f"holding:{2 * i}", "type": "uint32"} for i in range(POINTS)]
         return {"name": "plc", "driver": "modbus-tcp", "host": "127.0.0.1", "port": self.port, "devices": [
             {"name": "dev", "unit": 1, "interval": f"{INTERVAL_MS}ms", "timeout": "30s", "points": points}]}
-
-    def close(self):
-        self._listener.close()
 
 
 class Collector:

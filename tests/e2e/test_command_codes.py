@@ -4,12 +4,12 @@ import ast
 import json
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 
-from conftest import BUILD, ROOT, make_config
+from conftest import ROOT, make_config
+from plugin_source import GOOD, Folder
 from test_commands import config, online, operator, writes  # noqa: F401 (operator is a fixture)
 
 # The first command settles so long that what comes behind it has to wait. Nothing waits for its end.
@@ -97,41 +97,10 @@ def test_a_stop_answers_what_waits_and_writes_none_of_it(broker, modbus_tcp_slav
 
 
 # A driver that says that all is well and has written nothing, as no driver should. It notes each call.
-BROKEN_DRIVER = """
-#include <field2mqtt/driver.h>
-#include <stdio.h>
-
-struct conf { const char *path; };
-
-static const struct gw_key bus_keys[] = {
-    {.name = "path", .type = GW_KEY_TEXT, .flags = GW_REQUIRED, .offset = offsetof(struct conf, path), .help = "Where."},
-    {0},
-};
-static const struct gw_key no_keys[] = {{0}};
-
-static enum gw_err check_point(const void *bus, const void *device, const void *point, struct gw_point_traits *traits,
-                               struct gw_driver_diag *diag)
-{
-    traits->kind = GW_INT;
-    traits->can_write = true;
-    return GW_OK;
-}
-static enum gw_err open_bus(struct gw_bus *bus, int64_t deadline_us, struct gw_driver_diag *diag) { return GW_OK; }
-static void close_bus(struct gw_bus *bus) {}
-static enum gw_err plan(struct gw_device *device, const uint16_t *points, size_t n, struct gw_plan *plan)
-{
-    for (size_t i = 0; i < n; i++)
-        plan->members[i] = points[i];
-    plan->n_members = n;
-    plan->requests[0] = (struct gw_request){.wire_us = 10, .n_members = (uint16_t)n};
-    plan->n_requests = 1;
-    return GW_OK;
-}
-static enum gw_err execute(struct gw_device *device, const struct gw_request *request, const uint16_t *members,
-                           int64_t deadline_us, struct gw_result *results, struct gw_outcome *outcome)
-{
-    return GW_E_TIMEOUT;
-}
+WRITES_NOTHING = [
+    ("#include <field2mqtt/driver.h>\n", "#include <field2mqtt/driver.h>\n#include <stdio.h>\n"),
+    ("traits->can_read = true;", "traits->can_write = true;"),
+    ("static const struct gw_driver driver = {", """
 static enum gw_err write_points(struct gw_device *device, const struct gw_write *writes, size_t n_writes,
                                 int64_t deadline_us, size_t *ret_n_written, struct gw_outcome *outcome)
 {
@@ -145,33 +114,18 @@ static enum gw_err write_points(struct gw_device *device, const struct gw_write 
 }
 
 static const struct gw_driver driver = {
-    .name = "broken",
-    .summary = "confirms what it has not done",
-    .bus_keys = bus_keys, .device_keys = no_keys, .point_keys = no_keys,
-    .bus_conf_size = sizeof(struct conf), .device_conf_size = 0, .point_conf_size = 0,
-    .reopen_min_us = 1000000, .reopen_max_us = 2000000,
-    .check_point = check_point, .open = open_bus, .close = close_bus, .plan = plan, .execute = execute,
-    .write = write_points,
-};
-static const struct gw_driver *const drivers[] = {&driver, NULL};
-
-GW_PLUGIN_EXPORT const struct gw_plugin field2mqtt_plugin = {
-    .abi = GW_DRIVER_ABI, .driver_size = sizeof(struct gw_driver), .key_size = sizeof(struct gw_key), .drivers = drivers,
-};
-"""
+    .write = write_points,"""),
+]
 
 
 def test_a_driver_that_writes_nothing_has_failed(broker, gateway, subscriber, operator, tmp_path):
-    folder, calls = tmp_path / "plugins", tmp_path / "calls"
-    folder.mkdir(mode=0o755)
-    (tmp_path / "broken.c").write_text(BROKEN_DRIVER)
-    subprocess.run(["cc", "-std=c11", "-shared", "-fPIC", "-I", str(BUILD / "include"), "-o", str(folder / "broken.so"),
-                    str(tmp_path / "broken.c")], check=True)
-    bus = {"name": "b", "driver": "broken", "path": str(calls),
+    plugins, calls = Folder(tmp_path / "plugins"), tmp_path / "calls"
+    plugins.build("tiny", GOOD, WRITES_NOTHING)
+    bus = {"name": "b", "driver": "tiny", "path": str(calls),
            "devices": [{"name": "pump", "points": [{"name": "speed", "access": "w"}]}]}
     gateway(make_config(broker, [bus], commands={"enabled": True, "ids_file": str(tmp_path / "ids"),
                                                  "audit_file": str(tmp_path / "log")}),
-            options=["--plugin-dir", str(folder)])
+            options=["--plugin-dir", str(plugins.path)])
     online(subscriber)
 
     result = operator.ask("gw/pump/speed/set", "1")

@@ -9,13 +9,12 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import SLOW, Gateway, free_port, make_config, tcp_bus, write_config
+from conftest import SLOW, free_port, make_config, tcp_bus, write_config
 
 POINTS = [{"name": "voltage", "register": "holding:0", "scale": 0.1, "unit": "V"},
           {"name": "state", "register": "holding:1", "enum": {0: "ready", 7: 'a "fault" </script>'}, "unit": "<b>"},

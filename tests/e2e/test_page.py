@@ -2,7 +2,6 @@
 
 Screenshots go to build/screenshots."""
 import copy
-import os
 import time
 
 import pytest

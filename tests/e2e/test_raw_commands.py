@@ -1,16 +1,14 @@
 """Requests of their own as points: the energy reset of a PZEM, whose function is not in the specification. What is on the wire
 is compared byte by byte; F8 42 C2 41 is the frame in the maker's manual."""
 import json
-import socket
 import struct
 import subprocess
-import threading
 import time
 
 import pytest
-from pymodbus.utilities import computeCRC
 
 from conftest import PROGRAM, ROOT, free_port, make_config, write_config
+from modbus_tcp import ModbusTcpServer
 from test_commands import online, operator  # noqa: F401 (a fixture)
 from test_relay import READS, LineBoard
 from test_simulate import Simulator
@@ -119,42 +117,23 @@ def test_a_reply_of_its_own_is_expected_where_it_is_told(broker, gateway, subscr
     assert meter.writes == ["f8 42 c2 41"]
 
 
-class TcpMeter:
+class TcpMeter(ModbusTcpServer):
     """The same behind a gateway of Modbus TCP, which hands out each answer in pieces."""
 
     def __init__(self):
         self.writes = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+    def answer(self, unit, pdu):
+        if pdu[0] not in READS:
+            self.writes.append(pdu.hex(" "))
+        return pdu if pdu[0] == 0x42 else pdu[:1] + b"\x03\x00\x00" if pdu[0] == 0x65 else \
+            bytes([pdu[0], 2 * pdu[4]]) + bytes(2 * pdu[4])
 
-    def _serve(self, connection):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            while head := connection.recv(7, socket.MSG_WAITALL):
-                transaction, _, length, unit = struct.unpack(">HHHB", head)
-                pdu = connection.recv(length - 1, socket.MSG_WAITALL)
-                if pdu[0] not in READS:
-                    self.writes.append(pdu.hex(" "))
-                answer = pdu if pdu[0] == 0x42 else pdu[:1] + b"\x03\x00\x00" if pdu[0] == 0x65 else \
-                    bytes([pdu[0], 2 * pdu[4]]) + bytes(2 * pdu[4])
-                whole = struct.pack(">HHHB", transaction, 0, 1 + len(answer), unit) + answer
-                for at in range(0, len(whole), 3):
-                    connection.sendall(whole[at:at + 3])
-                    time.sleep(0.002)  # so that they arrive apart
-        except OSError:
-            connection.close()
-
-    def close(self):
-        self._listener.close()
+    def send(self, connection, frame):
+        for at in range(0, len(frame), 3):
+            connection.sendall(frame[at:at + 3])
+            time.sleep(0.002)  # so that they arrive apart
 
 
 def test_over_tcp_the_length_of_the_header_counts(broker, gateway, subscriber, operator, started, tmp_path):

@@ -1,7 +1,6 @@
 """The relay board of the shipped template, set through MQTT: the requests are those of its maker's manual, byte by byte."""
 import os
 import select
-import socket
 import struct
 import threading
 import tty
@@ -10,6 +9,7 @@ import pytest
 from pymodbus.utilities import computeCRC
 
 from conftest import make_config
+from modbus_tcp import ModbusTcpServer
 
 READS = (1, 2, 3, 4)
 
@@ -33,35 +33,15 @@ class Board:
         return bytes([function | 0x80, 2])
 
 
-class TcpBoard(Board):
+class TcpBoard(Board, ModbusTcpServer):
     def __init__(self):
-        super().__init__()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        Board.__init__(self)
+        ModbusTcpServer.__init__(self)
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection):
-        try:
-            while head := connection.recv(7, socket.MSG_WAITALL):
-                transaction, _, length, unit = struct.unpack(">HHHB", head)
-                pdu = connection.recv(length - 1, socket.MSG_WAITALL)
-                if pdu[0] not in READS:
-                    self.writes.append(pdu.hex(" "))
-                answer = self.answer(pdu)
-                connection.sendall(struct.pack(">HHHB", transaction, 0, 1 + len(answer), unit) + answer)
-        except OSError:
-            connection.close()
-
-    def close(self):
-        self._listener.close()
+    def answer(self, unit, pdu):
+        if pdu[0] not in READS:
+            self.writes.append(pdu.hex(" "))
+        return Board.answer(self, pdu)
 
 
 class LineBoard(Board):

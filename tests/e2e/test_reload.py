@@ -3,15 +3,12 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
-import socket
-import time
 
 import pytest
 import yaml
 
-from conftest import ROOT, SLOW, Broker, Subscriber, free_port, make_config, tcp_bus, write_config
+from conftest import Broker, Subscriber, make_config, tcp_bus, write_config
 from modbus_slave import TcpSlave
 
 DONE = r"reload: (applied|refused|nothing)"

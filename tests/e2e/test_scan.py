@@ -8,10 +8,8 @@ import pty
 import re
 import select
 import signal
-import socket
 import struct
 import subprocess
-import threading
 import time
 
 import pytest
@@ -19,6 +17,7 @@ import yaml
 from pymodbus.utilities import computeCRC
 
 from conftest import PROGRAM, ROOT, SLOW
+from modbus_tcp import ModbusTcpServer
 from serial_instruments import Instrument
 
 HEAD = "gateway: { name: gw }\nmqtt: { servers: mqtt://127.0.0.1:1 }\n"
@@ -345,34 +344,14 @@ def test_units_behind_a_device_server(modbus_rtu_tcp_slave, tmp_path):
     assert bus["framing"] == "rtu" and [d["unit"] for d in bus["devices"]] == [2]
 
 
-class Server(threading.Thread):
-    """Modbus TCP by hand: answer(unit, pdu) gives the PDU of the reply, None hangs up."""
-
+class Server(ModbusTcpServer):
     def __init__(self, answer):
-        super().__init__(daemon=True)
-        self.answer, self.listener = answer, socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.start()
+        self.answer = answer
+        super().__init__()
 
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                while len(head := connection.recv(7)) == 7:
-                    pdu = connection.recv(struct.unpack(">H", head[4:6])[0] - 1)
-                    reply = self.answer(head[6], pdu)
-                    if reply is None:
-                        break
-                    body = head[:4] + struct.pack(">H", len(reply) + 1) + head[6:] + reply
-                    connection.sendall(body[:9])  # in two pieces, as some do
-                    connection.sendall(body[9:])
-
-    def stop(self):
-        self.listener.shutdown(2)
-        self.listener.close()
+    def send(self, connection, frame):
+        connection.sendall(frame[:9])  # in two pieces, as some do
+        connection.sendall(frame[9:])
 
 
 def test_who_answers_to_every_unit_is_one_device(started, tmp_path):

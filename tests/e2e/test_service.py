@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from conftest import BUILD, PROGRAM, ROOT, SLOW, make_config, tcp_bus
+from conftest import BUILD, ROOT, SLOW, make_config, tcp_bus
+from plugin_source import GOOD, Folder
 
 SYSTEMD = ROOT / "systemd"
 UNIT = SYSTEMD / "field2mqtt.service"
@@ -128,19 +129,13 @@ static enum gw_err execute(struct gw_device *device, const struct gw_request *re
 
 @pytest.mark.slow
 def test_a_driver_that_hangs_starves_the_watchdog_and_is_named(tmp_path, broker, gateway):
-    from test_plugins import GOOD
-
     begin = GOOD.index("static enum gw_err execute(")
     end = GOOD.index("}\n", begin) + 2
-    source = tmp_path / "hanging.c"
-    source.write_text("#include <unistd.h>\n" + GOOD[:begin] + HANGING + GOOD[end:])
-    plugins = tmp_path / "plugins"
-    plugins.mkdir(mode=0o755)
-    subprocess.run(["cc", "-shared", "-fPIC", f"-I{BUILD}/include", "-o", plugins / "tiny.so", source], check=True)
-    (plugins / "tiny.so").chmod(0o644)
+    plugins = Folder(tmp_path / "plugins")
+    plugins.build("tiny", "#include <unistd.h>\n" + GOOD[:begin] + HANGING + GOOD[end:])
     bus = {"name": "stuck", "driver": "tiny", "path": "/dev/null", "devices": [{"name": "d", "points": [{"name": "p"}]}]}
     manager = Manager(tmp_path, watchdog_s=3)
-    running = gateway(make_config(broker, [bus]), env=manager.env, options=["--plugin-dir", str(plugins)])
+    running = gateway(make_config(broker, [bus]), env=manager.env, options=["--plugin-dir", str(plugins.path)])
 
     manager.wait_for("WATCHDOG=1")
     running.wait_for_log("stuck: hangs; the gateway is restarted if that lasts 3 s", deadline_s=150)

@@ -1,5 +1,4 @@
 """The states of gateway, buses and devices as retained topics, as other clients find them."""
-import json
 import signal
 
 import pytest

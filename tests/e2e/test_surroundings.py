@@ -10,7 +10,6 @@ import yaml
 from paho.mqtt import client as mqtt
 
 from conftest import ROOT, Broker, make_config, tcp_bus
-from test_commands import Operator
 from test_http import Site, free_port
 
 FOLDER = ROOT / "config/mosquitto"

@@ -4,17 +4,7 @@
 #include <stdio.h>
 
 #include "gateway/config.h"
-
-extern const struct gw_plugin field2mqtt_plugin;
-
-static const struct gw_driver *find_driver(void *ctx, const char *name)
-{
-    (void)ctx;
-    for (const struct gw_driver *const *driver = field2mqtt_plugin.drivers; *driver; driver++)
-        if (strcmp((*driver)->name, name) == 0)
-            return *driver;
-    return NULL;
-}
+#include "tests/fuzz/fuzz_driver.h"
 
 static size_t driver_names(void *ctx, const char **names, size_t max)
 {
@@ -34,7 +24,7 @@ static const char *no_environment(const char *name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct gw_config_env env = {.find_driver = find_driver,
+    static const struct gw_config_env env = {.find_driver = fuzz_find_driver,
                                              .driver_names = driver_names,
                                              .template_dir = "config/devices",
                                              .getenv = no_environment};

@@ -6,8 +6,7 @@
 #include <stdio.h>
 
 #include "gateway/config.h"
-
-extern const struct gw_plugin field2mqtt_plugin;
+#include "tests/fuzz/fuzz_driver.h"
 
 static const char plant[] = "gateway: { name: plant }\n"
                             "mqtt: { servers: mqtt://127.0.0.1 }\n"
@@ -19,15 +18,6 @@ static const char plant[] = "gateway: { name: plant }\n"
                             "      - { name: one, unit: 1, template: any }\n";
 
 static char folder[] = "/dev/shm/field2mqtt-fuzz-XXXXXX", config_path[64], template_path[64];
-
-static const struct gw_driver *find_driver(void *ctx, const char *name)
-{
-    (void)ctx;
-    for (const struct gw_driver *const *driver = field2mqtt_plugin.drivers; *driver; driver++)
-        if (strcmp((*driver)->name, name) == 0)
-            return *driver;
-    return NULL;
-}
 
 static size_t no_names(void *ctx, const char **names, size_t max)
 {
@@ -68,7 +58,7 @@ static void make_plant(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct gw_config_env env = {
-        .find_driver = find_driver, .driver_names = no_names, .getenv = no_environment};
+        .find_driver = fuzz_find_driver, .driver_names = no_names, .getenv = no_environment};
     static FILE *nowhere;
     struct gw_diags *diags = gw_diags_new();
     struct gw_config *config = NULL;

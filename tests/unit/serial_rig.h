@@ -133,6 +133,28 @@ static inline void rig_template(struct rig *rig, const char *name, const char *a
     rig_load(rig, yaml, NULL);
 }
 
+/* "68 21 16" as bytes; gives how many. */
+static inline size_t rig_read_hex(const char *hex, uint8_t *bytes)
+{
+    size_t n = 0;
+
+    for (char *end; *hex; hex = end + (*end == ' '))
+        bytes[n++] = (uint8_t)strtoul(hex, &end, 16);
+    return n;
+}
+
+/* The device is wrong, and this is in what is said of it. */
+static inline void rig_assert_wrong(const char *device_yaml, const char *why)
+{
+    struct rig rig;
+    char *said;
+
+    assert_false(rig_load(&rig, device_yaml, &said));
+    if (!strstr(said, why))
+        fail_msg("%s says \"%s\", not \"%s\"", device_yaml, said, why);
+    free(said);
+}
+
 static inline void rig_done(struct rig *rig)
 {
     serial_reader_done(&rig->reader);

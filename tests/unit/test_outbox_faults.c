@@ -421,6 +421,13 @@ static uint64_t put_and_take(struct rig *rig, int n)
     return seq;
 }
 
+static void start_linked(struct rig *rig)
+{
+    rig->conf.durability = GW_DURABLE_OUTAGE;
+    rig_start(rig);
+    rig_link(rig, true);
+}
+
 /* A card that became read-only: the gateway goes on for days, and then it is repaired. */
 static void numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_set_aside(
     void **state)
@@ -428,9 +435,7 @@ static void numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_se
     struct rig *rig = *state;
 
     for (int is_killed = 0; is_killed < 2; is_killed++) {
-        rig->conf.durability = GW_DURABLE_OUTAGE;
-        rig_start(rig);
-        rig_link(rig, true);
+        start_linked(rig);
         rig_pass_ms(rig, 2000);
         faults.writes_code = SQLITE_IOERR_WRITE;
         rig_put(rig, "x");
@@ -445,8 +450,7 @@ static void numbers_do_not_go_back_when_more_went_out_than_a_failing_disk_had_se
         else
             rig_stop(rig);
         faults.writes_code = 0;
-        rig_start(rig);
-        rig_link(rig, true);
+        start_linked(rig);
 
         assert_true(put_and_take(rig, 1) > last_seq);
         rig_stop(rig);
@@ -461,23 +465,19 @@ static void numbers_do_not_go_back_after_a_run_without_the_file(void **state)
     char away[160];
 
     snprintf(away, sizeof away, "%s-away", rig->folder);
-    rig->conf.durability = GW_DURABLE_OUTAGE;
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
     put_and_take(rig, 1);
     rig_pass_ms(rig, 2000);
     snprintf(rig->self->boot_id, sizeof rig->self->boot_id, "the boot before");
     rig_stop(rig);
     assert_int_equal(rename(rig->folder, away), 0);
     rig->wall_ms += 60000;
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
     const uint64_t last_seq = put_and_take(rig, 10);
     rig_stop(rig);
     assert_int_equal(rename(away, rig->folder), 0);
     rig->wall_ms += 60000;
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
 
     assert_true(put_and_take(rig, 1) > last_seq);
 }
@@ -487,17 +487,13 @@ static void a_kill_right_after_the_start_uses_no_number_twice(void **state)
 {
     struct rig *rig = *state;
 
-    rig->conf.durability = GW_DURABLE_OUTAGE;
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
     put_and_take(rig, 1);
     rig_stop(rig);
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
     const uint64_t last_seq = put_and_take(rig, 10); /* before the writer had its first turn */
     rig_kill(rig);
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
 
     assert_true(put_and_take(rig, 1) > last_seq);
 }
@@ -509,19 +505,15 @@ static void a_lost_log_uses_no_number_twice(void **state)
     char log[170];
 
     snprintf(log, sizeof log, "%s-wal", rig->path);
-    rig->conf.durability = GW_DURABLE_OUTAGE;
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
     put_and_take(rig, 1);
     rig_stop(rig);
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
     const uint64_t last_seq = put_and_take(rig, 10);
     rig_pass_ms(rig, 2000);
     rig_kill(rig);
     unlink(log);
-    rig_start(rig);
-    rig_link(rig, true);
+    start_linked(rig);
 
     assert_true(put_and_take(rig, 1) > last_seq);
 }

@@ -31,15 +31,6 @@ static const char lgb_g350[] = "68 40 40 68 08 01 72 58 20 08 12 E2 30 40 03 40 
     "261 }, checksum: { type: sum8, from: 4, at: -2 }, points: [{ name: v, from: '" from           \
     "' }] }\n"
 
-static size_t read_hex(const char *text, uint8_t *bytes)
-{
-    size_t n = 0;
-
-    for (char *end; *text; text = end + (*end == ' '))
-        bytes[n++] = (uint8_t)strtoul(text, &end, 16);
-    return n;
-}
-
 static void assert_frame(const char *device, const uint8_t *bytes, size_t len, const char *want)
 {
     struct rig rig;
@@ -93,16 +84,16 @@ static void records_of_real_meters_are_what_their_makers_say(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t bytes[300];
 
-        assert_frame(rows[i].device, bytes, read_hex(rows[i].telegram, bytes), rows[i].want);
+        assert_frame(rows[i].device, bytes, rig_read_hex(rows[i].telegram, bytes), rows[i].want);
     }
 }
 
 /* Puts records behind the header of a meter, with lengths and checksum. */
 static size_t make_telegram(const char *records, uint8_t *bytes)
 {
-    size_t n = read_hex("68 00 00 68 08 01 72 01 00 00 00 A8 15 00 02 07 00 00 00", bytes);
+    size_t n = rig_read_hex("68 00 00 68 08 01 72 01 00 00 00 A8 15 00 02 07 00 00 00", bytes);
 
-    n += read_hex(records, bytes + n);
+    n += rig_read_hex(records, bytes + n);
     bytes[1] = bytes[2] = (uint8_t)(n - 4);
     bytes[n] = 0;
     for (size_t i = 4; i < n; i++)
@@ -177,7 +168,7 @@ static void other_structures_have_no_records(void **state)
     bytes[len - 2]++;
     assert_frame(DEVICE("mbus:power"), bytes, len, "null:no_value");
     assert_frame(DEVICE("mbus:id"), bytes, len, "null:no_value");
-    len = read_hex("68 0B 0B 68 08 01 7A 07 00 00 00 02 2B 06 00 BD 16", bytes);
+    len = rig_read_hex("68 0B 0B 68 08 01 7A 07 00 00 00 02 2B 06 00 BD 16", bytes);
     assert_frame(DEVICE("mbus:power"), bytes, len, "6"); /* the short header */
 }
 
@@ -197,15 +188,8 @@ static void mistakes_are_found_when_it_is_loaded(void **state)
         {DEVICE("mbus:energy', type: 'float32"), "an M-Bus record says itself of which type it is"},
     };
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct rig rig;
-        char *said;
-
-        assert_false(rig_load(&rig, rows[i].device, &said));
-        if (!strstr(said, rows[i].why))
-            fail_msg("%s says \"%s\", not \"%s\"", rows[i].device, said, rows[i].why);
-        free(said);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        rig_assert_wrong(rows[i].device, rows[i].why);
 }
 
 int main(void)

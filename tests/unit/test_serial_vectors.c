@@ -343,15 +343,6 @@ static void parity_bits_are_stripped_where_asked_for(void **state)
 
 /* ---- the collection is complete -------------------------------------------------------------------- */
 
-static size_t read_hex(const char *hex, uint8_t bytes[64])
-{
-    size_t n = 0;
-
-    for (char *end; *hex; hex = end + (*end == ' '))
-        bytes[n++] = (uint8_t)strtoul(hex, &end, 16);
-    return n;
-}
-
 /* A request of a template; of its first poll, or of the poll's first step. */
 static void assert_sent(const char *id, const char *hex, const char *template, const char *address,
                         bool is_step)
@@ -359,7 +350,7 @@ static void assert_sent(const char *id, const char *hex, const char *template, c
     struct serial_vars vars = {0};
     struct rig rig;
     uint8_t wanted[64], sent[64];
-    size_t n_wanted = read_hex(hex, wanted), n_sent;
+    size_t n_wanted = rig_read_hex(hex, wanted), n_sent;
 
     rig_template(&rig, template, address);
     const struct serial_poll_conf *poll = rig.conf->polls.items;
@@ -382,7 +373,7 @@ static void assert_expected(const char *id, const char *hex, const char *templat
 {
     struct rig rig;
     uint8_t said[64];
-    size_t n_said = read_hex(hex, said);
+    size_t n_said = rig_read_hex(hex, said);
 
     rig_template(&rig, template, "1");
     const struct serial_poll_conf *poll = rig.conf->polls.items;
@@ -402,7 +393,7 @@ static void assert_guarded(const char *id, const char *hex, const char *keys)
 {
     char device[400];
     uint8_t bytes[64];
-    size_t len = read_hex(hex, bytes);
+    size_t len = rig_read_hex(hex, bytes);
 
     snprintf(device, sizeof device,
              "      - { name: d, %s, points: [{ name: v, from: frame, type: text }] }\n", keys);
