@@ -156,7 +156,7 @@ class Broker:
     def start(self):
         program = next(p for p in ("/usr/sbin/mosquitto", "/usr/bin/mosquitto", "mosquitto") if os.path.exists(p))
         self.process = Process([program, "-c", str(self.file)])
-        self.process.wait_for_log("running")
+        self.process.wait_for_log(r"mosquitto version \S+ running")  # the name of the folder may have the word, too
         return self
 
     def stop(self):

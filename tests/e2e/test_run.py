@@ -9,6 +9,7 @@ import pytest
 
 from conftest import BUILD, PROGRAM, SLOW, Broker, Subscriber, make_config, rtu_bus, tcp_bus
 from modbus_slave import TcpSlave
+from plugin_source import Folder
 
 END_S = 5  # the promise
 
@@ -128,15 +129,11 @@ GW_PLUGIN_EXPORT const struct gw_plugin field2mqtt_plugin = {GW_DRIVER_ABI, size
 
 def with_hanging_driver(folder):
     """Builds the driver beside that for Modbus; gives the options of a gateway, and a bus that hangs."""
-    plugins = folder / "plugins"
-    plugins.mkdir(mode=0o755)
-    shutil.copy(BUILD / "drivers" / "modbus.so", plugins)
-    source = folder / "hanging.c"
-    source.write_text(HANGING_DRIVER)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", plugins / "hanging.so", source,
-                    f"-I{BUILD / 'include'}"], check=True, umask=0o022)
+    plugins = Folder(folder / "plugins")
+    shutil.copy(BUILD / "drivers" / "modbus.so", plugins.path)
+    plugins.build("hanging", HANGING_DRIVER)
     bus = {"name": "stuck", "driver": "hanging", "devices": [{"name": "h", "points": [{"name": "p", "n": 1}]}]}
-    return ("--plugin-dir", str(plugins), "--log-level", "debug"), bus
+    return ("--plugin-dir", str(plugins.path), "--log-level", "debug"), bus
 
 
 def test_it_ends_in_5_s_when_a_driver_hangs_in_a_call(tmp_path, broker, slave, gateway, subscriber):
@@ -153,14 +150,14 @@ def test_it_ends_in_5_s_when_a_driver_hangs_in_a_call(tmp_path, broker, slave, g
     subscriber.wait_for("field2mqtt/gw/state", lambda p: p == "offline")
 
 
-SLOW_DISK = r"""
+HELD_DISK = r"""
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 static int flush(long call, int fd) {
-    if (access(getenv("SLOW_DISK_WHEN"), F_OK) == 0)
-        usleep(2900000);  /* longer than threads are waited for, shorter than the whole end may take */
+    while (access(getenv("HELD_DISK_WHILE"), F_OK) == 0)
+        usleep(2000);
     return (int)syscall(call, fd);
 }
 int fsync(int fd) { return flush(SYS_fsync, fd); }
@@ -174,24 +171,27 @@ def test_what_is_not_sent_is_saved_also_when_a_driver_hangs(tmp_path, broker, sl
     path = tmp_path / "kept.db"
     config["buffer"] = {"path": str(path), "durability": "outage", "commit_interval": "60s"}
     config["publish"] = {**config.get("publish", {}), "when": "every"}
-    source = tmp_path / "slow_disk.c"
-    source.write_text(SLOW_DISK)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "slow_disk.so", source], check=True)
+    source = tmp_path / "held_disk.c"
+    source.write_text(HELD_DISK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "held_disk.so", source], check=True)
     broker.stop()
-    is_slow = tmp_path / "is_slow"
+    is_held = tmp_path / "is_held"
     running = gateway(config, options=options, env={
-        "SLOW_DISK_WHEN": str(is_slow),
-        "LD_PRELOAD": str(tmp_path / "slow_disk.so"),
+        "HELD_DISK_WHILE": str(is_held),
+        "LD_PRELOAD": str(tmp_path / "held_disk.so"),
         "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
     running.wait_for_log("stuck: hanging now")
     count = len(slave.recorded())
     slave.wait_for_requests(count + 20)  # fewer than fill a commit
-    is_slow.touch()
+    is_held.touch()
 
-    code, seconds = end_of(running)
+    start = time.monotonic()
+    running.signal(signal.SIGTERM)
+    left = int(running.wait_for_log(r"stopped: 0 messages flushed, (\d+) left and kept for the next start").group(1))
+    is_held.unlink()  # all threads were waited for; the disk is what the end still waits for
+    code, seconds = running.wait(4 * END_S), (time.monotonic() - start) / SLOW
 
     assert code == 0 and seconds < END_S, running.log
-    left = int(running.wait_for_log(r"stopped: 0 messages flushed, (\d+) left and kept for the next start").group(1))
     assert left >= 20 * 7
     kept = subprocess.run([PROGRAM, "outbox", str(path), "export"], capture_output=True, text=True, check=True).stdout
     assert len(kept.splitlines()) == left

@@ -479,21 +479,22 @@ static void reconnects_leak_nothing(void **state)
     rig->conf.servers.n_items = 0;
     use_server(rig, "mqtt", "127.0.0.1", rig->proxy.port);
     start(rig);
-    for (size_t i = 1; i <= 25; i++) {
+    for (size_t i = 1; i <= 45; i++) {
         list_add(rig->list, "a", "1", 1, false);
         list_wait_acked(rig->list, i);
-        if (i == 5) { /* what is allocated once is there by now */
+        /* What is allocated once is there by now, and the C library's own stores of free pieces are filled. */
+        if (i == 25) {
             n_open = open_fds();
             n_bytes = heap_bytes();
         }
-        if (i > 5)
+        if (i > 25)
             assert_int_equal(open_fds(), n_open);
         proxy_cut(&rig->proxy);
     }
     list_add(rig->list, "a", "1", 1, false);
-    list_wait_acked(rig->list, 26);
+    list_wait_acked(rig->list, 46);
 
-    /* 26 outbox entries of this test, of 2 bytes, and the noise of threads coming and going. */
+    /* 21 outbox entries of this test, of 2 bytes, and the noise of threads coming and going. */
     assert_true(heap_bytes() < n_bytes + 8192);
 }
 
