@@ -84,6 +84,19 @@ size_t gw_server_resolve(const struct gw_server *server, struct gw_address *ret_
     return n;
 }
 
+static bool is_v6(const struct gw_address *address)
+{
+    return address->text[0] == '[';
+}
+
+size_t gw_address_of_library(const struct gw_address *addresses, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is_v6(&addresses[i]))
+            return i;
+    return 0;
+}
+
 static int wait_connected(int fd, int64_t timeout_us)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
@@ -101,10 +114,8 @@ static int wait_connected(int fd, int64_t timeout_us)
 /* An address without its brackets. */
 static const char *number_of(const struct gw_address *address, char *text, size_t size)
 {
-    const bool is_6 = address->text[0] == '[';
-
-    snprintf(text, size, "%s", address->text + is_6);
-    if (is_6)
+    snprintf(text, size, "%s", address->text + is_v6(address));
+    if (is_v6(address))
         text[strlen(text) - 1] = '\0';
     return text;
 }

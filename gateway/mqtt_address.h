@@ -31,6 +31,9 @@ GW_MUST_CHECK enum gw_err gw_server_parse(const char *text, struct gw_server *re
 size_t gw_server_resolve(const struct gw_server *server, struct gw_address *ret_addresses,
                          size_t max, const char **ret_why);
 
+/* Gives which of them the client library takes when it is given the name: it prefers IPv4, and tries no other. */
+size_t gw_address_of_library(const struct gw_address *addresses, size_t n);
+
 /* Connects. Gives a non-blocking descriptor that the caller closes; -1 with *ret_errno when it cannot be done.
  * Blocks for timeout_us at most. */
 int gw_server_open(const struct gw_server *server, const struct gw_address *address,

@@ -339,7 +339,6 @@ void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server)
     const char *why = "";
 
     gw_mqtt_drop(mqtt);
-    mqtt->at_address = 0;
     if (gw_server_parse(server, &mqtt->server) != GW_OK) {
         fail(mqtt, GW_MQTT_WHY_LIBRARY, "not of the form mqtt://host:port");
         return;
@@ -347,6 +346,8 @@ void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server)
     if (mqtt->server.is_tls && !can_read_files(mqtt))
         return;
     mqtt->n_addresses = gw_server_resolve(&mqtt->server, mqtt->addresses, GW_ADDRESS_MAX, &why);
+    mqtt->at_address =
+        mqtt->server.is_tls ? gw_address_of_library(mqtt->addresses, mqtt->n_addresses) : 0;
     if (mqtt->n_addresses == 0)
         fail(mqtt, GW_MQTT_WHY_UNKNOWN_HOST, why);
     else

@@ -266,6 +266,17 @@ static void messages_beyond_what_may_wait_are_lost_and_the_rest_kept(void **stat
     gw_queue_free(messages);
 }
 
+/* Debian's hosts file gives "localhost" as ::1 first. */
+static void the_library_takes_the_first_ipv4_address_of_a_name(void **state)
+{
+    const struct gw_address both[] = {{"[::1]"}, {"[fe80::1%lo]"}, {"127.0.0.1"}, {"127.0.0.2"}};
+
+    (void)state;
+    assert_int_equal(gw_address_of_library(both, 4), 2);
+    assert_int_equal(gw_address_of_library(both, 2), 0);
+    assert_int_equal(gw_address_of_library(both + 2, 2), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +291,7 @@ int main(void)
         cmocka_unit_test(there_is_an_end_to_inboxes_and_room_again_after_it),
         cmocka_unit_test(the_text_of_a_server_is_taken_apart),
         cmocka_unit_test(numbers_resolve_to_themselves_and_ipv6_gets_brackets),
+        cmocka_unit_test(the_library_takes_the_first_ipv4_address_of_a_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
