@@ -295,6 +295,14 @@ def rtu_bus(slave, devices, **keys):
             "reopen_min": "100ms", "reopen_max": "300ms", **keys, "devices": devices}
 
 
+def wait_until(is_so, deadline_s=30):
+    """For what has no event to wait for: what the kernel shows, a file, a slave."""
+    end = time.monotonic() + deadline_s * SLOW
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 class Started:
     """Stops what a test has started, in reverse order, and shows the log of a failed gateway."""
 

@@ -3,18 +3,9 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
-from conftest import PROGRAM, SLOW, make_config, tcp_bus
-
-
-def wait_until(is_so, deadline_s=30):
-    """What the kernel and a file show has no event to wait for."""
-    end = time.monotonic() + deadline_s * SLOW
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+from conftest import PROGRAM, SLOW, make_config, tcp_bus, wait_until
 
 
 def state(pid):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, make_config
+from conftest import ROOT, make_config, wait_until
 from plugin_source import GOOD, Folder
 from test_commands import config, online, operator, writes  # noqa: F401 (operator is a fixture)
 
@@ -24,10 +24,7 @@ def codes_of(operator, topic):
 def begin(operator, slave, value):
     """A command that is written and settles now."""
     operator.send("gw/pump/speed/set", str(value))
-    end = time.monotonic() + 30
-    while not writes(slave):
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    wait_until(lambda: writes(slave))
 
 
 def test_the_newest_of_those_that_wait_is_written_and_the_others_are_superseded(broker, modbus_tcp_slave, gateway, subscriber,
@@ -82,10 +79,7 @@ def test_a_stop_answers_what_waits_and_writes_none_of_it(broker, modbus_tcp_slav
     online(subscriber)
     begin(operator, modbus_tcp_slave, 1)
     operator.send("gw/pump/speed/set", "2")
-    end = time.monotonic() + 30
-    while (tmp_path / "commands.log").read_text().count('"event":"accepted"') < 2:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    wait_until(lambda: (tmp_path / "commands.log").read_text().count('"event":"accepted"') >= 2)
 
     process.signal(signal.SIGTERM)
     operator.wait("gw/pump/speed/result", 2)
