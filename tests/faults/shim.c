@@ -34,6 +34,8 @@ struct control {
 
 static struct control nothing, *control = &nothing;
 static uintptr_t program_begin, program_end;
+static bool is_over; /* main() has returned: what a compiler adds to the end is not the program's */
+static int (*real_main)(int, char **, char **);
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
@@ -63,6 +65,24 @@ __attribute__((constructor)) static void begin(void)
     close(fd);
     if (at != MAP_FAILED)
         control = at;
+}
+
+static int watched_main(int argc, char **argv, char **environment)
+{
+    const int rc = real_main(argc, argv, environment);
+
+    __atomic_store_n(&is_over, true, __ATOMIC_SEQ_CST);
+    return rc;
+}
+
+int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+    int (*real)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),
+                void (*)(void), void *) = dlsym(RTLD_NEXT, "__libc_start_main");
+
+    real_main = main;
+    return real(watched_main, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
 /* ---- clocks ---------------------------------------------------------------------------------------- */
@@ -197,7 +217,7 @@ int ftruncate64(int fd, off64_t len)
 
 static bool memory_fails(const void *caller)
 {
-    if (control == &nothing)
+    if (control == &nothing || __atomic_load_n(&is_over, __ATOMIC_SEQ_CST))
         return false;
     if (!control->alloc_everywhere &&
         ((uintptr_t)caller < program_begin || (uintptr_t)caller >= program_end))
