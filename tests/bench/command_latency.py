@@ -24,6 +24,7 @@ from modbus_slave import RtuSlave  # noqa: E402
 
 CHARACTER_S = 10 / 9600
 REGISTERS = 20
+ALLOWED_MS = 20  # beyond one exchange
 EXCHANGE_S = (8 + 5 + 2 * REGISTERS) * CHARACTER_S + 3.5 * CHARACTER_S + 0.005
 
 
@@ -58,25 +59,26 @@ def main(count, n_rounds):
             watcher.close()
             slave.unplug()
             broker.stop()
-    latency, polling = min(r[0] for r in rounds), max(r[1] for r in rounds)
-    print(f"best of {n_rounds}: p99 is {latency * 100:.0f} % of what is allowed; {polling * 100:.0f} % of the polls are left in a flood")
-    return 0 if latency <= 1 and polling >= 0.25 else 1
+    beyond_ms, unexcused_ms, polling = min(r[0] for r in rounds), min(r[1] for r in rounds), max(r[2] for r in rounds)
+    print(f"best of {n_rounds}: p99 is {beyond_ms:+.1f} ms beyond one exchange; {polling * 100:.0f} % of the polls are left in a flood")
+    return 0 if unexcused_ms <= ALLOWED_MS and polling >= 0.25 else 1
 
 
 def one_round(n, client, watcher, slave, count):
-    """Prints what it measures; gives the share of the allowed delay that was needed, and that of polls left in a flood."""
+    """Prints what it measures; gives by how many ms p99 is beyond one exchange, and beyond what the machine took for one and for the
+    way through the broker at its worst; and the share of polls left in a flood."""
     slave.clear()
     alone = polls_in(watcher, 5)
     times = [r.time for r in slave.recorded()]  # the bus is saturated: from one request to the next
     exchange_50, exchange_99 = percentiles([b - a for a, b in zip(times, times[1:])])
     delays, trips = measure(client, watcher, slave, count)
     (p50, p99), (trip_50, trip_99) = percentiles(delays), percentiles(trips)
-    limit = exchange_99 + trip_99 + 20
+    unavoidable_ms = exchange_99 + trip_99
     print(f"round {n}: exchange p50 {exchange_50:.0f}, p99 {exchange_99:.0f} ms; broker alone p50 {trip_50:.1f}, p99 {trip_99:.1f} ms; "
-          f"{count} commands: p50 {p50:.1f}, p99 {p99:.1f}, max {max(delays) * 1000:.1f} ms (limit {limit:.0f} ms)")
+          f"{count} commands: p50 {p50:.1f}, p99 {p99:.1f}, max {max(delays) * 1000:.1f} ms (limit {unavoidable_ms + ALLOWED_MS:.0f} ms)")
     flooded, codes = flood(client, watcher, 5)
     print(f"         polls: {alone:.1f}/s alone, {flooded:.1f}/s in a flood of commands, of which {codes}", flush=True)
-    return p99 / limit, flooded / alone
+    return p99 - exchange_50, p99 - unavoidable_ms, flooded / alone
 
 
 def percentiles(seconds):
