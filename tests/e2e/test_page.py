@@ -2,10 +2,13 @@
 
 Screenshots go to build/screenshots."""
 import copy
+import os
+import tempfile
 import time
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -29,7 +32,8 @@ class Page:
             options.add_argument(option)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         options.add_experimental_option("prefs", {"profile.default_content_setting_values.notifications": 2})
-        self.driver = webdriver.Chrome(options=options)
+        self.folder = tempfile.TemporaryDirectory(prefix="page-")  # the browser leaves its own behind
+        self.driver = webdriver.Chrome(options=options, service=Service(env={**os.environ, "TMPDIR": self.folder.name}))
         self.driver.set_window_size(width, height)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
                                     {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
@@ -42,6 +46,7 @@ class Page:
 
     def close(self):
         self.driver.quit()
+        self.folder.cleanup()
 
     def wait(self, predicate, deadline_s=40):
         end = time.monotonic() + deadline_s * SLOW

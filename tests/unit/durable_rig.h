@@ -246,15 +246,17 @@ RIG int rig_count_asides(const struct rig *rig, const char *word)
     return n;
 }
 
-RIG void rig_empty_folder(const struct rig *rig)
+RIG void rig_empty_folder(const char *name)
 {
-    DIR *folder = opendir(rig->folder);
+    DIR *folder = opendir(name);
     char path[400];
 
     for (const struct dirent *entry; (entry = readdir(folder));) {
-        snprintf(path, sizeof path, "%s/%s", rig->folder, entry->d_name);
-        if (entry->d_name[0] != '.' && unlink(path) != 0)
+        snprintf(path, sizeof path, "%s/%s", name, entry->d_name);
+        if (entry->d_name[0] != '.' && unlink(path) != 0) {
+            rig_empty_folder(path);
             rmdir(path);
+        }
     }
     closedir(folder);
 }
@@ -266,7 +268,7 @@ RIG int rig_teardown(void **state)
     if (rig->outbox)
         rig_stop(rig);
     chmod(rig->folder, 0700);
-    rig_empty_folder(rig);
+    rig_empty_folder(rig->folder);
     rmdir(rig->folder);
     free(rig);
     return 0;

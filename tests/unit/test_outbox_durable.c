@@ -703,7 +703,7 @@ static void a_wall_clock_that_jumps_never_wipes(void **state)
         rig_ack(rig, rig_next(rig, "before"));
         rig_ack(rig, rig_next(rig, "after"));
         rig_stop(rig);
-        rig_empty_folder(rig);
+        rig_empty_folder(rig->folder);
     }
 }
 
