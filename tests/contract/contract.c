@@ -248,6 +248,19 @@ static void a_broken_answer_is_an_error_and_the_next_one_is_clean(void **state)
     }
 }
 
+/* Reads with an answer that comes so late. Where the driver gets no processor in time, it is there when the driver
+ * looks, and is its answer: then once more. */
+static void miss_an_answer(struct contract_world *world, uint16_t point, int64_t late_us)
+{
+    enum gw_err err = GW_OK;
+
+    for (int i = 0; !err && i < 20; i++) {
+        contract_next(world, CONTRACT_LATE, late_us);
+        err = contract_read(world, 0, point, CONTRACT_TIMEOUT_US); /* it compares */
+    }
+    assert_int_equal(err, GW_E_TIMEOUT);
+}
+
 static void a_late_answer_is_not_taken_for_the_next(void **state)
 {
     struct contract_world *world = *state;
@@ -256,9 +269,8 @@ static void a_late_answer_is_not_taken_for_the_next(void **state)
     contract_two_apart(world, &a, &b);
     contract_open(world);
     for (int64_t percent = 110; percent <= 290; percent += 60) {
-        contract_next(world, CONTRACT_LATE, CONTRACT_TIMEOUT_US * percent / 100);
-        assert_int_equal(contract_read(world, 0, a, CONTRACT_TIMEOUT_US), GW_E_TIMEOUT);
-        contract_read_until_good(world, 0, b); /* it compares */
+        miss_an_answer(world, a, CONTRACT_TIMEOUT_US * percent / 100);
+        contract_read_until_good(world, 0, b);
         contract_read_until_good(world, 0, a);
     }
 }
