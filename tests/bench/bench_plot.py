@@ -4,6 +4,13 @@ from html import escape
 LEFT, WIDTH, ROW, TOP = 560, 420, 28, 40
 
 
+def document(width, height, title, parts):
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="#fff"/>',
+        f'<text x="12" y="20" font-size="14">{escape(title)}</text>', *parts, "</svg>", ""])
+
+
 def _x(ratio, most):
     return LEFT + WIDTH * min(ratio, most) / most
 
@@ -28,12 +35,10 @@ def plot(rows):
     height = TOP + len(rows) * ROW + 30
     one = _x(1, most)
     text = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 120}" height="{height}" font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="#fff"/>',
-        '<text x="12" y="20" font-size="14">field2mqtt to the reference of the same run: bar = median, black = spread, dashed = target</text>',
         f'<line x1="{one:.1f}" y1="{TOP - 6}" x2="{one:.1f}" y2="{height - 20}" stroke="#bbb"/>',
         f'<text x="{one:.1f}" y="{height - 8}" text-anchor="middle">1</text>',
     ]
     for n, row in enumerate(rows):
         text += _row(n, row, most)
-    return "\n".join([*text, "</svg>", ""])
+    return document(LEFT + WIDTH + 120, height,
+                    "field2mqtt to the reference of the same run: bar = median, black = spread, dashed = target", text)
