@@ -22,6 +22,27 @@ static void print_help(FILE *out)
     fprintf(out, "\nEvery verb with a FILE also takes --plugin-dir DIR and --template-dir DIR.\n");
 }
 
+static int help_on(const struct gw_verb *verb)
+{
+    printf(
+        "usage: field2mqtt %s\n\n  %s\n\nEvery option: man field2mqtt, or docs/command-line.md\n",
+        verb->usage, verb->summary);
+    return GW_EXIT_OK;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static const struct gw_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (strcmp(name, verbs[i]->name) == 0)
+            return verbs[i];
+    return NULL;
+}
+
 static int unknown_verb(const char *word)
 {
     const char *names[N_VERBS];
@@ -33,28 +54,30 @@ static int unknown_verb(const char *word)
     fprintf(stderr, "field2mqtt: unknown verb \"%s\"", word);
     if (near)
         fprintf(stderr, "; did you mean \"%s\"?", near);
-    fprintf(stderr, "\n\n");
-    print_help(stderr);
+    fprintf(stderr, "\n`field2mqtt help` lists them all\n");
     return GW_EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
+    const struct gw_verb *verb;
+
     if (argc < 2) {
         print_help(stderr);
         return GW_EXIT_USAGE;
-    }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
-        strcmp(argv[1], "-h") == 0) {
-        print_help(stdout);
-        return GW_EXIT_OK;
     }
     if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
         printf("field2mqtt %s\n", GW_VERSION);
         return GW_EXIT_OK;
     }
-    for (size_t i = 0; i < N_VERBS; i++)
-        if (strcmp(argv[1], verbs[i]->name) == 0)
-            return verbs[i]->run(argc - 1, argv + 1);
-    return unknown_verb(argv[1]);
+    if (strcmp(argv[1], "help") == 0 || is_help(argv[1])) {
+        if (argc > 2)
+            return (verb = find_verb(argv[2])) ? help_on(verb) : unknown_verb(argv[2]);
+        print_help(stdout);
+        return GW_EXIT_OK;
+    }
+    verb = find_verb(argv[1]);
+    if (!verb)
+        return unknown_verb(argv[1]);
+    return argc > 2 && is_help(argv[2]) ? help_on(verb) : verb->run(argc - 1, argv + 1);
 }

@@ -70,6 +70,23 @@ def test_verbs_and_options_of_the_manual_are_in_the_help(line):
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", listed), f"{option} of: {line}"
 
 
+def test_every_verb_says_how_it_is_used_when_asked():
+    listed = subprocess.run([PROGRAM, "help"], capture_output=True, text=True, timeout=30 * SLOW).stdout
+    usages = re.findall(r"(?m)^            (field2mqtt (\S+).*)$", listed)
+
+    assert len(usages) > 8
+    for usage, verb in usages:
+        for words in ([verb, "--help"], [verb, "-h"], ["help", verb]):
+            done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=30 * SLOW)
+            assert (done.returncode, done.stderr) == (0, "") and usage in done.stdout.splitlines()[0], words
+
+
+def test_a_mistyped_verb_is_told_in_two_lines():
+    done = subprocess.run([PROGRAM, "chekc"], capture_output=True, text=True, timeout=30 * SLOW)
+    assert (done.returncode, done.stdout) == (64, "") and 'did you mean "check"?' in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
 def test_targets_of_make_in_the_manual_are_in_make_help():
     lines = [line.split("#")[0] for page in PAGES for block in blocks(page.read_text(), "sh") for line in block.splitlines()]
     named = {words[-1] for line in lines for words in map(str.split, re.findall(r"\bmake (?:[A-Z_]+=\S+ )*[a-z-]+", line))}
