@@ -95,9 +95,10 @@ static int examine(struct gw_talk *talk, const char *place)
         err = loop->driver->examine(loop->devices[0].device, place,
                                     now_us + talk->device->timeout_us + 2000000, print_meaning,
                                     NULL, &diag);
+    if (err != GW_OK || diag.text[0])
+        fprintf(stderr, "field2mqtt read: %s\n", diag.text[0] ? diag.text : gw_err_str(err));
     if (err == GW_OK)
         return GW_EXIT_OK;
-    fprintf(stderr, "field2mqtt read: %s\n", diag.text[0] ? diag.text : gw_err_str(err));
     return err == GW_E_CONFIG ? GW_EXIT_USAGE : GW_EXIT_FAILED;
 }
 

@@ -32,6 +32,22 @@ int gw_talk_take(struct gw_talk *talk, int argc, char **argv, int *i)
     return 1;
 }
 
+enum { CANDIDATES_MAX = 256 };
+
+static void tell_unknown(const struct gw_talk *talk, const char *name)
+{
+    const char *slash = strchr(name, '/'), *candidates[CANDIDATES_MAX], *near;
+    size_t n = 0;
+
+    for (size_t b = 0; b < talk->config->n_buses; b++)
+        for (size_t d = 0; d < talk->config->buses[b].n_devices && n < CANDIDATES_MAX; d++)
+            candidates[n++] = talk->config->buses[b].devices[d].name;
+    near = gw_suggest(slash ? slash + 1 : name, candidates, n);
+    fprintf(stderr, "field2mqtt %s: %s has no device \"%s\"%s%s%s\n", talk->verb->name,
+            talk->paths.config_file, name, near ? "; did you mean \"" : "", near ? near : "",
+            near ? "\"?" : "");
+}
+
 /* NULL after a sentence. */
 static const struct gw_bus_conf *find_device(const struct gw_talk *talk, const char *name,
                                              size_t *ret_device)
@@ -55,8 +71,7 @@ static const struct gw_bus_conf *find_device(const struct gw_talk *talk, const c
     if (n == 1)
         return found;
     if (n == 0)
-        fprintf(stderr, "field2mqtt %s: %s has no device \"%s\"\n", talk->verb->name,
-                talk->paths.config_file, name);
+        tell_unknown(talk, name);
     else
         fprintf(stderr, "field2mqtt %s: there are %zu devices \"%s\"; say BUS/%s\n",
                 talk->verb->name, n, name, name);

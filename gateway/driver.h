@@ -360,7 +360,8 @@ struct gw_driver {
     enum gw_err (*identify)(struct gw_bus *bus, const struct gw_probe *probe,
                             const struct gw_identity *identity);
     /* Optional: reads a place (in the driver's own notation) once and tells everything that it may mean, each as the keys
-     * of a point. GW_E_CONFIG with diag->text when `place` is none. */
+     * of a point. What the device refuses within the place is left out and told in diag->text, with GW_OK. Further
+     * exchanges have as long as the first has until deadline_us. GW_E_CONFIG with diag->text when `place` is none. */
     enum gw_err (*examine)(struct gw_device *device, const char *place, int64_t deadline_us,
                            void (*found)(void *ctx, const char *yaml, const struct gw_value *value),
                            void *ctx, struct gw_driver_diag *diag);

@@ -9,6 +9,7 @@
 #include "drivers/modbus/regs.h"
 
 enum { DEFAULT_COUNT = 4 };
+enum { ILLEGAL_ADDRESS = 2, ILLEGAL_VALUE = 3 }; /* MODBUS Application Protocol V1.1b3, 7 */
 
 static const struct {
     const char *name;
@@ -25,9 +26,13 @@ static const char *const orders[] = {"ABCD", "CDAB", "BADC", "DCBA"};
 
 /* One examination. */
 struct examination {
+    struct gw_device *device;
+    int64_t patience_us; /* for each exchange */
+    struct gw_outcome outcome;
     struct modbus_address first;
     unsigned n;
     uint16_t values[MODBUS_REGS_MAX];
+    bool is_read[MODBUS_REGS_MAX];
     void (*found)(void *ctx, const char *yaml, const struct gw_value *value);
     void *ctx;
 };
@@ -92,50 +97,116 @@ static void try_point(const struct examination *ex, unsigned at, const char *typ
     ex->found(ex->ctx, yaml, &result.value);
 }
 
-static void try_texts(const struct examination *ex)
+static void try_texts(const struct examination *ex, unsigned at, unsigned n)
 {
     char type[24];
 
-    snprintf(type, sizeof type, "string[%u]", ex->n);
-    try_point(ex, 0, type, MODBUS_ABCD, "string_order", NULL);
-    try_point(ex, 0, type, MODBUS_BADC, "string_order", "BA");
-    snprintf(type, sizeof type, "raw[%u]", ex->n);
-    try_point(ex, 0, type, MODBUS_ABCD, "order", NULL);
+    snprintf(type, sizeof type, "string[%u]", n);
+    try_point(ex, at, type, MODBUS_ABCD, "string_order", NULL);
+    try_point(ex, at, type, MODBUS_BADC, "string_order", "BA");
+    snprintf(type, sizeof type, "raw[%u]", n);
+    try_point(ex, at, type, MODBUS_ABCD, "order", NULL);
 }
 
-static void try_all(const struct examination *ex)
+/* All that n registers from `first` on may mean, counted from the first of the examination. */
+static void try_registers(const struct examination *ex, unsigned first, unsigned n)
 {
     for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
-        for (unsigned at = 0; at + types[t].n_regs <= ex->n; at++) {
+        for (unsigned at = first; at + types[t].n_regs <= first + n; at++) {
             try_point(ex, at, types[t].name, MODBUS_ABCD, "order", NULL);
             for (int order = 1; types[t].has_orders && order < 4; order++)
                 try_point(ex, at, types[t].name, order, "order", orders[order]);
         }
-    try_texts(ex);
+    try_texts(ex, first, n);
+}
+
+/* How many from `at` on were read, or were not, as that one. */
+static unsigned run_length(const struct examination *ex, unsigned at)
+{
+    unsigned end = at + 1;
+
+    while (end < ex->n && ex->is_read[end] == ex->is_read[at])
+        end++;
+    return end - at;
+}
+
+static void try_all(const struct examination *ex)
+{
+    for (unsigned at = 0, n; at < ex->n; at += n) {
+        n = run_length(ex, at);
+        if (ex->is_read[at] && !modbus_area_is_bits(ex->first.area))
+            try_registers(ex, at, n);
+        for (unsigned i = at; ex->is_read[at] && modbus_area_is_bits(ex->first.area) && i < at + n;
+             i++)
+            try_point(ex, i, NULL, MODBUS_ABCD, "order", NULL);
+    }
+}
+
+/* Reads a span, and where the device refuses it, its halves, down to single registers: whoever examines does not know
+ * yet which ones there are. */
+static enum gw_err read_span(struct examination *ex, unsigned at, unsigned n)
+{
+    const struct gw_host *host = ex->device->bus->host;
+    struct modbus_call call = {.raw_reply = NULL};
+    enum gw_err err;
+
+    call.len = modbus_build_read(call.pdu, modbus_read_function(ex->device->conf, ex->first.area),
+                                 (uint16_t)(ex->first.first + at), (uint16_t)n, &call.reply_len);
+    err = modbus_call(ex->device, &call, (uint16_t)n, ex->values + at,
+                      host->now_us(host->ctx) + ex->patience_us, &ex->outcome);
+    if (err == GW_OK)
+        memset(ex->is_read + at, true, n);
+    if (err != GW_E_REFUSED ||
+        (ex->outcome.exception != ILLEGAL_ADDRESS && ex->outcome.exception != ILLEGAL_VALUE))
+        return err;
+    if (n == 1)
+        return GW_OK;
+    err = read_span(ex, at, n / 2);
+    return err == GW_OK ? read_span(ex, at + n / 2, n - n / 2) : err;
+}
+
+/* "holding:2-6, holding:9 cannot be read: illegal_data_address" */
+static void tell_holes(const struct examination *ex, struct gw_driver_diag *diag)
+{
+    size_t size = sizeof diag->text - 64, len = 0; /* room for the rest of the sentence */
+    char place[24];
+
+    for (unsigned at = 0, n; at < ex->n && len < size; at += n) {
+        n = run_length(ex, at);
+        if (ex->is_read[at])
+            continue;
+        modbus_print_register(ex->first.area, (uint16_t)(ex->first.first + at), place);
+        len += (size_t)snprintf(diag->text + len, size - len, "%s%s", len ? ", " : "", place);
+        if (n > 1 && len < size)
+            len +=
+                (size_t)snprintf(diag->text + len, size - len, "-%u", ex->first.first + at + n - 1);
+    }
+    len = strlen(diag->text);
+    if (len > 0)
+        snprintf(diag->text + len, sizeof diag->text - len, "%s cannot be read: %s",
+                 len + 1 == size ? "..." : "", ex->outcome.reason);
 }
 
 enum gw_err modbus_examine(struct gw_device *device, const char *place, int64_t deadline_us,
                            void (*found)(void *ctx, const char *yaml, const struct gw_value *value),
                            void *ctx, struct gw_driver_diag *diag)
 {
-    struct examination ex = {.found = found, .ctx = ctx};
-    struct gw_outcome outcome = {0};
-    struct modbus_call call = {.raw_reply = NULL};
+    const struct gw_host *host = device->bus->host;
+    struct examination ex = {.device = device, .found = found, .ctx = ctx};
     enum gw_err err = parse_place(place, &ex, diag);
 
     if (err != GW_OK)
         return err;
-    call.len = modbus_build_read(call.pdu, modbus_read_function(device->conf, ex.first.area),
-                                 ex.first.first, (uint16_t)ex.n, &call.reply_len);
-    err = modbus_call(device, &call, (uint16_t)ex.n, ex.values, deadline_us, &outcome);
+    ex.patience_us = deadline_us - host->now_us(host->ctx);
+    err = read_span(&ex, 0, ex.n);
+    if (err == GW_OK && !memchr(ex.is_read, true, ex.n))
+        err = GW_E_REFUSED;
     if (err != GW_OK) {
         snprintf(diag->text, sizeof diag->text, "%s cannot be read: %s", place,
-                 outcome.reason ? outcome.reason : gw_err_str(err));
+                 ex.outcome.reason ? ex.outcome.reason : gw_err_str(err));
         return err;
     }
-    if (!modbus_area_is_bits(ex.first.area))
-        try_all(&ex);
-    for (unsigned at = 0; modbus_area_is_bits(ex.first.area) && at < ex.n; at++)
-        try_point(&ex, at, NULL, MODBUS_ABCD, "order", NULL);
+    try_all(&ex);
+    tell_holes(&ex, diag);
     return GW_OK;
 }

@@ -38,6 +38,11 @@ def test_read_shows_the_points_of_a_device(file):
     assert (code, out) == (1, "") and "never read" in err
 
 
+def test_a_mistyped_device_is_told_with_the_one_that_was_meant(file):
+    code, out, err = run("read", "-c", file, "pumpp")
+    assert (code, out) == (64, "") and 'has no device "pumpp"; did you mean "pump"?' in err
+
+
 def test_read_tells_of_what_cannot_be_read(file, modbus_tcp_slave):
     modbus_tcp_slave.unit().refuse("holding:2")
     code, out, _ = run("read", "-c", file, "pump")
@@ -106,6 +111,40 @@ def test_each_line_that_read_shows_is_one_of_a_configuration(file, modbus_tcp_sl
 
     assert (code, err) == (0, ""), err
     assert f"{len(lines)} points" in report
+
+
+def test_read_shows_what_is_between_registers_that_the_device_refuses(file, modbus_tcp_slave):
+    unit = modbus_tcp_slave.unit()
+    unit.set("holding:300", [11, 12, 13, 14, 15, 16, 17, 18])
+    for hole in (302, 305, 306, 308):
+        unit.refuse(f"holding:{hole}")
+
+    code, out, err = run("read", "-c", file, "pump", "holding:300-308")
+
+    assert code == 0
+    points = {(point["register"], point.get("type"), point.get("order")) for point in yaml.safe_load(out)}
+    assert {register for register, type_, _ in points if type_ == "uint16"} == {
+        f"holding:{n}" for n in (300, 301, 303, 304, 307)}
+    assert {register for register, type_, _ in points if type_ == "uint32"} == {"holding:300", "holding:303"}
+    assert err == ("field2mqtt read: holding:302, holding:305-306, holding:308 cannot be read: illegal_data_address\n")
+
+    code, out, err = run("read", "-c", file, "pump", "holding:305-306")
+    assert (code, out) == (1, "") and err == "field2mqtt read: holding:305-306 cannot be read: illegal_data_address\n"
+
+
+def test_registers_of_a_device_that_is_silent_are_not_asked_for_one_by_one(file, modbus_tcp_slave):
+    modbus_tcp_slave.unit().silent = True
+    code, out, err = run("read", "-c", file, "pump", "holding:0-99")
+    assert (code, out) == (1, "") and err == "field2mqtt read: holding:0-99 cannot be read: timeout\n"
+    assert len(modbus_tcp_slave.requests) < 5
+
+
+def test_many_holes_are_told_in_a_line_that_ends(file, modbus_tcp_slave):
+    for hole in range(1, 125, 2):
+        modbus_tcp_slave.unit().refuse(f"holding:{hole}")
+    code, out, err = run("read", "-c", file, "pump", "holding:0-124")
+    assert code == 0 and out.count("type: uint16 ") == 63
+    assert "holding:1, holding:3, " in err and err.endswith("... cannot be read: illegal_data_address\n")
 
 
 @pytest.mark.parametrize("place", ["holding:70000", "holding:5-4", "holding:0-125", "holding:1-x", "nothing"])
