@@ -28,7 +28,8 @@ static const char *left(const struct gw_scan *scan, char text[GW_DURATION_TEXT])
 
     if (scan->progress.done_us > TRUST_US)
         left_us *= (double)took_us / (double)scan->progress.done_us;
-    return gw_duration_print(left_us > 0 ? (int64_t)left_us : 0, text);
+    /* In whole seconds: it is an estimate. */
+    return gw_duration_print(left_us > 0 ? ((int64_t)(left_us / 1e6) + 1) * 1000000 : 0, text);
 }
 
 void gw_scan_progress_begin(struct gw_scan *scan)
