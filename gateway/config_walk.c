@@ -102,7 +102,7 @@ static const char *find_home(const struct gw_section *here, const struct gw_driv
     return NULL;
 }
 
-static const char *suggest_key(const struct gw_walk *walk, const char *name)
+static const char *suggest_key(const struct gw_walk *walk, const char *name, bool *ret_is_synonym)
 {
     const char *candidates[CANDIDATES_MAX];
     size_t n = 0;
@@ -115,17 +115,19 @@ static const char *suggest_key(const struct gw_walk *walk, const char *name)
     for (const struct gw_child *child = walk->section->children;
          child && child->name && n < CANDIDATES_MAX; child++)
         candidates[n++] = child->name;
+    *ret_is_synonym = gw_synonym(name, candidates, n) != NULL;
     return gw_suggest(name, candidates, n);
 }
 
 static void report_unknown(struct gw_loader *loader, const struct gw_walk *walk,
                            const struct gw_yaml_node *entry)
 {
-    const char *near = suggest_key(walk, entry->key);
+    bool is_synonym;
+    const char *near = suggest_key(walk, entry->key, &is_synonym);
     const char *home = find_home(walk->section, walk->driver, entry->key);
     struct gw_mark mark = gw_yaml_key_mark(entry);
 
-    if (home)
+    if (home && !is_synonym)
         gw_diag_add(loader->diags, mark, "key \"%s\" belongs to the section \"%s\", not to \"%s\"",
                     entry->key, home, walk->section->name);
     else if (near)

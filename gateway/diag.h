@@ -47,8 +47,10 @@ void gw_diags_each(const struct gw_diags *diags,
                                  const char *sentence),
                    void *ctx);
 
-/* Finds the candidate that was probably meant by `word` (Damerau-Levenshtein distance at most a third of its
- * length, at least 1); NULL when none is near. */
+/* Finds the candidate that other gateways call `word`; NULL when there is none. */
+const char *gw_synonym(const char *word, const char *const *candidates, size_t n_candidates);
+/* Finds the candidate that was probably meant by `word`: a synonym, else a near one (Damerau-Levenshtein distance at
+ * most a third of its length, at least 1); NULL when there is none. */
 const char *gw_suggest(const char *word, const char *const *candidates, size_t n_candidates);
 
 /* Gives the length of the line at the start of text and, in *ret_break, of the line break after it (0 at the end).

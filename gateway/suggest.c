@@ -3,8 +3,80 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 enum { WORD_MAX = 64 };
+
+/* What other gateways call it. The first whose own word is a candidate holds, so one word may stand for several. */
+static const struct {
+    const char *theirs, *ours;
+} synonyms[] = {
+    {"baudrate", "baud"},
+    {"baud_rate", "baud"},
+    {"speed", "baud"},
+    {"bytesize", "data_bits"},
+    {"tty", "port"},
+    {"serial_port", "port"},
+    {"ip", "host"},
+    {"ip_address", "host"},
+    {"hostname", "host"},
+    {"protocol", "driver"},
+    {"slaves", "devices"},
+    {"slave", "unit"},
+    {"slave_id", "unit"},
+    {"slaveid", "unit"},
+    {"slave_address", "unit"},
+    {"unit_id", "unit"},
+    {"unitid", "unit"},
+    {"station", "unit"},
+    {"address", "register"},
+    {"address", "unit"},
+    {"addr", "register"},
+    {"addr", "unit"},
+    {"registers", "points"},
+    {"tags", "points"},
+    {"channels", "points"},
+    {"metrics", "points"},
+    {"sensors", "points"},
+    {"unit_of_measurement", "unit"},
+    {"datatype", "type"},
+    {"data_type", "type"},
+    {"byte_order", "order"},
+    {"byteorder", "order"},
+    {"word_order", "order"},
+    {"endianness", "order"},
+    {"factor", "scale"},
+    {"multiplier", "scale"},
+    {"gain", "scale"},
+    {"precision", "decimals"},
+    {"value_map", "enum"},
+    {"writable", "access"},
+    {"read_only", "access"},
+    {"poll", "interval"},
+    {"poll_interval", "interval"},
+    {"scan_interval", "interval"},
+    {"polling_interval", "interval"},
+    {"period", "interval"},
+    {"response_timeout", "timeout"},
+    {"heartbeat", "max_silence"},
+    {"hysteresis", "deadband"},
+    {"broker", "servers"},
+    {"host", "servers"},
+    {"url", "servers"},
+    {"user", "username"},
+    {"login", "username"},
+    {"passwd", "password"},
+    {"n", "none"},
+    {"e", "even"},
+    {"o", "odd"},
+    {"on_change", "change"},
+    {"always", "every"},
+    {"modbus", "modbus-rtu"},
+    {"modbus_rtu", "modbus-rtu"},
+    {"modbus_tcp", "modbus-tcp"},
+    {"rtu", "modbus-rtu"},
+    {"tcp", "modbus-tcp"},
+};
 
 static size_t min3(size_t a, size_t b, size_t c)
 {
@@ -39,6 +111,15 @@ static size_t distance(const char *a, size_t n_a, const char *b, size_t n_b)
     return last[n_b];
 }
 
+const char *gw_synonym(const char *word, const char *const *candidates, size_t n_candidates)
+{
+    for (size_t s = 0; s < sizeof synonyms / sizeof synonyms[0]; s++)
+        for (size_t i = 0; strcasecmp(word, synonyms[s].theirs) == 0 && i < n_candidates; i++)
+            if (strcmp(candidates[i], synonyms[s].ours) == 0)
+                return candidates[i];
+    return NULL;
+}
+
 const char *gw_suggest(const char *word, const char *const *candidates, size_t n_candidates)
 {
     size_t len = strlen(word), limit = len / 3 ? len / 3 : 1, best = limit + 1;
@@ -46,6 +127,8 @@ const char *gw_suggest(const char *word, const char *const *candidates, size_t n
 
     if (len == 0 || len > WORD_MAX)
         return NULL;
+    if ((near = gw_synonym(word, candidates, n_candidates)))
+        return near;
     for (size_t i = 0; i < n_candidates; i++) {
         size_t n = strlen(candidates[i]);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "drivers/modbus/regs.h"
 
@@ -266,6 +267,35 @@ static enum gw_err parse_sized(const struct type_name *row, const char *brackets
     return GW_OK;
 }
 
+/* What manuals and other gateways call them. */
+static const struct {
+    const char *theirs, *ours;
+} type_synonyms[] = {
+    {"bit", "bool"},      {"boolean", "bool"},  {"int", "int16"},       {"short", "int16"},
+    {"s16", "int16"},     {"i16", "int16"},     {"uint", "uint16"},     {"ushort", "uint16"},
+    {"u16", "uint16"},    {"word", "uint16"},   {"s32", "int32"},       {"i32", "int32"},
+    {"dint", "int32"},    {"long", "int32"},    {"u32", "uint32"},      {"udint", "uint32"},
+    {"dword", "uint32"},  {"s64", "int64"},     {"i64", "int64"},       {"u64", "uint64"},
+    {"float", "float32"}, {"real", "float32"},  {"f32", "float32"},     {"double", "float64"},
+    {"f64", "float64"},   {"lreal", "float64"}, {"ascii", "string[8]"}, {"bcd", "bcd16"},
+};
+
+static enum gw_err refuse_type(const char *text, struct gw_driver_diag *diag)
+{
+    for (size_t i = 0; i < sizeof type_synonyms / sizeof type_synonyms[0]; i++)
+        if (strcasecmp(text, type_synonyms[i].theirs) == 0) {
+            snprintf(diag->text, sizeof diag->text, "\"%.40s\" is not a type; did you mean %s?",
+                     text, type_synonyms[i].ours);
+            return GW_E_CONFIG;
+        }
+    snprintf(diag->text, sizeof diag->text,
+             "\"%.40s\" is not a type; types are bool, int16, uint16, int32, uint32, int64, "
+             "uint64, float32, "
+             "float64, bits[0:1], string[8], ... (see field2mqtt drivers modbus-rtu)",
+             text);
+    return GW_E_CONFIG;
+}
+
 enum gw_err modbus_parse_type(const char *text, void *field, struct gw_driver_diag *diag)
 {
     size_t n = strcspn(text, "[");
@@ -286,10 +316,5 @@ enum gw_err modbus_parse_type(const char *text, void *field, struct gw_driver_di
             (struct modbus_type_spec){row->type, row->n_regs, 0, 0, row->meaning};
         return GW_OK;
     }
-    snprintf(diag->text, sizeof diag->text,
-             "\"%.40s\" is not a type; types are bool, int16, uint16, int32, uint32, int64, "
-             "uint64, float32, "
-             "float64, bits[0:1], string[8], ... (see field2mqtt drivers modbus-rtu)",
-             text);
-    return GW_E_CONFIG;
+    return refuse_type(text, diag);
 }

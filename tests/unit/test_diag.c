@@ -217,6 +217,10 @@ static void the_word_that_was_meant_is_found(void **state)
         {"wr", "rw"},
         {"modbustcp", "modbus-tcp"},
         {"retain", "retain"},
+        {"address", "register"}, /* what other gateways call it */
+        {"E", "even"},
+        {"modbus_tcp", "modbus-tcp"},
+        {"slave_id", NULL}, /* its word is no candidate */
         {"banana", NULL},
         {"x", NULL},
         {"", NULL},
