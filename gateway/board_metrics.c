@@ -3,6 +3,7 @@
 #include "gateway/board.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void put_label(FILE *out, const char *name, const char *value)
 {
@@ -152,13 +153,13 @@ static void put_devices(const struct gw_board *board, FILE *out)
 
         pthread_mutex_lock(&view->lock);
         for (size_t d = 0; d < view->conf->n_devices; d++) {
-            const struct gw_device_view *dev = &view->devices[d];
+            const char *state = gw_board_device_state(view, d);
 
             fputs("field2mqtt_device_up{", out);
             put_label(out, "bus", view->conf->name);
             fputc(',', out);
             put_label(out, "device", view->conf->devices[d].name);
-            fprintf(out, "} %d\n", dev->has_answered && dev->state != GW_HEALTH_OFFLINE);
+            fprintf(out, "} %d\n", strcmp(state, "online") == 0 || strcmp(state, "suspect") == 0);
         }
         pthread_mutex_unlock(&view->lock);
     }

@@ -265,6 +265,29 @@ static void wake_devices(struct gw_bus_loop *loop, int64_t now_us)
     }
 }
 
+static void on_link_good(struct gw_bus_loop *loop)
+{
+    struct gw_bus_link *link = &loop->link;
+
+    if (link->is_proven)
+        return;
+    link->is_proven = true;
+    link->pause_us = 0;
+    if (link->is_down)
+        gw_bus_tell_link_up(loop, gw_now_us(loop->clock));
+    link->is_down = false;
+}
+
+/* No poll and no instrument will show whether the link works. */
+static bool is_only_written(const struct gw_bus_loop *loop)
+{
+    for (size_t d = 0; d < loop->n_devices; d++)
+        for (size_t i = 0; i < loop->devices[d].conf->n_points; i++)
+            if (loop->devices[d].conf->points[i].access != GW_ACCESS_W)
+                return false;
+    return true;
+}
+
 static void open_link(struct gw_bus_loop *loop)
 {
     struct gw_driver_diag diag = {0};
@@ -282,6 +305,9 @@ static void open_link(struct gw_bus_loop *loop)
     gw_bus_listen_start(loop, now_us);
     if (loop->link.is_down)
         wake_devices(loop, now_us);
+    /* Commands are refused while the link is down, so they cannot show it either: that it opens has to do. */
+    if (is_only_written(loop))
+        on_link_good(loop);
 }
 
 static bool is_stopping(const struct gw_bus_loop *loop)
@@ -307,19 +333,6 @@ static void on_link_lost(struct gw_bus_loop *loop, const char *reason)
     }
     snprintf(cause, sizeof cause, "the link breaks at once (%s)", reason);
     go_down(loop, cause);
-}
-
-static void on_link_good(struct gw_bus_loop *loop)
-{
-    struct gw_bus_link *link = &loop->link;
-
-    if (link->is_proven)
-        return;
-    link->is_proven = true;
-    link->pause_us = 0;
-    if (link->is_down)
-        gw_bus_tell_link_up(loop, gw_now_us(loop->clock));
-    link->is_down = false;
 }
 
 /* ---- who goes next --------------------------------------------------------------------------------- */

@@ -659,6 +659,28 @@ def test_a_dead_device_and_a_dead_link_are_answered_at_once(broker, modbus_tcp_s
     assert len(writes(modbus_tcp_slave)) == asked
 
 
+def test_a_device_that_is_only_written_is_as_online_as_its_link(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
+    """Nothing is polled that could show that the link works again; the first command does not wait for that."""
+    points = [{"name": "lamp", "register": "coil:0", "access": "w"}]
+    states = [f"field2mqtt/gw/{key}/state" for key in ("plc", "plc/pump")]
+    slave_config = config(broker, modbus_tcp_slave, tmp_path, points=points, mqtt={"device_states": True})
+    slave_config["buses"][0].update(reopen_min="100ms", reopen_max="500ms")
+    modbus_tcp_slave.stop()
+    process = gateway(slave_config)
+    online(subscriber)
+    for topic in states:
+        subscriber.wait_for(topic, lambda state: state == "offline")
+    assert operator.ask("gw/pump/lamp/set", "true")["code"] == "link_down"
+
+    mark = subscriber.mark()
+    modbus_tcp_slave.start()
+    for topic in states:
+        subscriber.wait_for(topic, lambda state: state == "online", since=mark)
+    assert process.wait_for_log("plc: open again")
+    assert operator.ask("gw/pump/lamp/set", "true")["code"] == "ok"
+    assert modbus_tcp_slave.unit().get("coil:0") == [1]
+
+
 def test_results_survive_an_outage_of_the_broker(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
     points = [{"name": "speed", "register": "holding:0", "access": "rw", "write": {"settle": "2s"}}]
     gateway(config(broker, modbus_tcp_slave, tmp_path, points=points))
