@@ -378,7 +378,9 @@ static enum gw_command_code take_plain(struct reading *r, const char *payload, s
 
     if (point->traits.kind != GW_TEXT && point->map.n_enums == 0)
         return refuse(r, GW_COMMAND_BAD_PAYLOAD,
-                      "the payload is neither JSON nor a plain value for %s", point->name);
+                      "the payload is neither JSON nor a plain value for %s, which takes %s",
+                      point->name,
+                      point->traits.kind == GW_BOOL ? "true or false" : "a number such as 40.1");
     if (!gw_scan_is_plain_text(payload, len))
         return refuse(r, GW_COMMAND_BAD_PAYLOAD, "the payload is not a text in UTF-8");
     return take(r, (size_t)r->point, &text);

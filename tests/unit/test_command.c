@@ -135,7 +135,9 @@ struct refused {
 
 static const struct refused refused[] = {
     {SPEED, "", "bad_payload", "not JSON"},
-    {SPEED, "fast", "bad_payload", "neither JSON nor a plain value for speed"},
+    {SPEED, "fast", "bad_payload",
+     "neither JSON nor a plain value for speed, which takes a number such as 40.1"},
+    {ENABLE, "ON", "bad_payload", "for enable, which takes true or false"},
     {SPEED, "4O", "bad_payload", "neither"},
     {SPEED, "0x20", "bad_payload", "neither"},
     {SPEED, "04", "bad_payload", "neither"},
