@@ -55,6 +55,16 @@ void gw_board_remove(struct gw_board *board, const struct gw_view *view)
     pthread_mutex_unlock(&board->lock);
 }
 
+void gw_board_replace(struct gw_board *board, const struct gw_view *before, struct gw_view *view)
+{
+    pthread_mutex_lock(&board->lock);
+    for (size_t i = 0; i < board->n_buses; i++)
+        if (board->buses[i].view == before)
+            board->buses[i].view = view;
+    board->epoch++;
+    pthread_mutex_unlock(&board->lock);
+}
+
 /* ---- once a second --------------------------------------------------------------------------------- */
 
 static void sample_bus(struct gw_board_bus *bus, int64_t now_us)

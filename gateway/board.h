@@ -55,6 +55,8 @@ void gw_board_done(struct gw_board *board);
 /* GW_E_NOMEM: the bus is not seen. Owns: view is borrowed until gw_board_remove. */
 GW_MUST_CHECK enum gw_err gw_board_add(struct gw_board *board, struct gw_view *view);
 void gw_board_remove(struct gw_board *board, const struct gw_view *view);
+/* Another view of the same bus, in the same place. Owns: as gw_board_add; `before` is given back. */
+void gw_board_replace(struct gw_board *board, const struct gw_view *before, struct gw_view *view);
 /* Once a second. */
 void gw_board_tick(struct gw_board *board, const struct gw_publisher_stats *publisher,
                    const struct gw_outbox_stats *outbox, bool is_alive);

@@ -167,18 +167,37 @@ void gw_bus_commands_look(struct gw_bus_loop *loop, int64_t now_us)
     remove_done(loop);
 }
 
+static void abort_job(struct gw_bus_loop *loop, struct gw_bus_job *job, const char *reason,
+                      const char *why)
+{
+    if (job->state == GW_JOB_WAITS)
+        gw_bus_answer(loop, job, GW_COMMAND_STOPPING, NULL, "%s", why);
+    else if (job->state != GW_JOB_DONE)
+        gw_bus_job_give_up(loop, job, reason);
+}
+
 void gw_bus_commands_abort(struct gw_bus_loop *loop)
 {
     if (!loop->orders)
         return;
     take_orders(loop);
-    for (size_t i = 0; i < loop->n_jobs; i++) {
-        struct gw_bus_job *job = &loop->jobs[i];
+    for (size_t i = 0; i < loop->n_jobs; i++)
+        abort_job(loop, &loop->jobs[i], "stopping", "the gateway is stopping");
+    remove_done(loop);
+}
 
-        if (job->state == GW_JOB_WAITS)
-            gw_bus_answer(loop, job, GW_COMMAND_STOPPING, NULL, "the gateway is stopping");
-        else if (job->state != GW_JOB_DONE)
-            gw_bus_job_give_up(loop, job, "stopping");
+void gw_bus_commands_change(struct gw_bus_loop *loop, const size_t *to)
+{
+    if (!loop->orders)
+        return;
+    take_orders(loop);
+    for (size_t i = 0; i < loop->n_jobs; i++) {
+        struct gw_bus_order *order = &loop->jobs[i].order;
+
+        if (to[order->device] == SIZE_MAX)
+            abort_job(loop, &loop->jobs[i], "reloaded", "the configuration of the device changes");
+        else
+            order->device = (uint16_t)to[order->device];
     }
     remove_done(loop);
 }

@@ -37,16 +37,12 @@ static int64_t stale_at_us(const struct gw_bus_device *dev, size_t index)
     return point->is_heard && after_us > 0 ? point->heard_us + after_us : INT64_MAX;
 }
 
-void gw_bus_listen_start(struct gw_bus_loop *loop, int64_t now_us)
+void gw_bus_listen_start(const struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us)
 {
-    for (size_t d = 0; d < loop->n_devices; d++) {
-        struct gw_bus_device *dev = &loop->devices[d];
-
-        dev->stale_us = dev->n_heard > 0 ? now_us : INT64_MAX; /* to be looked at once */
-        for (size_t i = 0; i < dev->conf->n_points; i++)
-            if (dev->points[i].heard_us == 0 || loop->link.is_down)
-                dev->points[i].heard_us = now_us;
-    }
+    dev->stale_us = dev->n_heard > 0 ? now_us : INT64_MAX; /* to be looked at once */
+    for (size_t i = 0; i < dev->conf->n_points; i++)
+        if (dev->points[i].heard_us == 0 || loop->link.is_down)
+            dev->points[i].heard_us = now_us;
 }
 
 /* ---- silence --------------------------------------------------------------------------------------- */

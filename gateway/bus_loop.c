@@ -302,7 +302,8 @@ static void open_link(struct gw_bus_loop *loop)
     loop->link.is_open = true;
     loop->stats.n_opens++;
     now_us = gw_now_us(loop->clock);
-    gw_bus_listen_start(loop, now_us);
+    for (size_t i = 0; i < loop->n_devices; i++)
+        gw_bus_listen_start(loop, &loop->devices[i], now_us);
     if (loop->link.is_down)
         wake_devices(loop, now_us);
     /* Commands are refused while the link is down, so they cannot show it either: that it opens has to do. */

@@ -154,6 +154,29 @@ struct gw_bus_loop {
     struct gw_view *view; /* borrowed; NULL: nobody looks */
 };
 
+/* A new set of devices for a loop; what the loop had before is in it afterwards. */
+struct gw_bus_change {
+    struct gw_bus_loop *next; /* never opened: its devices are what counts */
+    struct gw_view *view;     /* of the new set */
+    size_t *
+        from; /* by new device: the place of the one that goes on in it; SIZE_MAX: it begins anew */
+    size_t *to; /* the same by old device; SIZE_MAX: it goes */
+    bool is_taken;
+};
+
+/* bus_change.c: other devices for a bus that runs. */
+
+/* conf as in gw_bus_loop_new. from[0..conf->n_devices) is copied; n_before is the number of devices that the bus has.
+ * Errors: as gw_bus_loop_new. */
+GW_MUST_CHECK enum gw_err gw_bus_change_new(const struct gw_bus_loop *loop,
+                                            const struct gw_bus_conf *conf, size_t max_payload,
+                                            const size_t *from, size_t n_before,
+                                            struct gw_bus_change **ret_change);
+/* Frees what is in it. Takes NULL. */
+void gw_bus_change_free(struct gw_bus_change *change);
+/* Between two steps of the loop. Allocates nothing and cannot fail. */
+void gw_bus_loop_change(struct gw_bus_loop *loop, struct gw_bus_change *change);
+
 /* bus_loop.c: the link, and who goes next. */
 
 /* Makes a loop; nothing is opened. wake_fd goes to the driver (-1: none).
@@ -187,7 +210,7 @@ void gw_bus_cycle_abort(struct gw_bus_loop *loop, struct gw_bus_device *dev, con
 /* Counts the points that are heard and where they stand; after the points are made. */
 void gw_bus_listen_init(struct gw_bus_loop *loop);
 /* The link is open: a point that stays unheard is stale stale_after later. */
-void gw_bus_listen_start(struct gw_bus_loop *loop, int64_t now_us);
+void gw_bus_listen_start(const struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t now_us);
 /* Waits until until_us at most for one message, and settles what it brings. GW_E_LINK: the link is gone;
  * *ret_reason says why. *ret_wake_us: when to call again (in the past: at once). */
 GW_MUST_CHECK enum gw_err gw_bus_listen(struct gw_bus_loop *loop, int64_t until_us,
@@ -219,6 +242,8 @@ GW_MUST_CHECK enum gw_err gw_bus_commands_run(struct gw_bus_loop *loop, const ch
 int64_t gw_bus_commands_wake_us(const struct gw_bus_loop *loop);
 /* Answers all that is left: the bus ends. */
 void gw_bus_commands_abort(struct gw_bus_loop *loop);
+/* The same for those of devices that go; the others follow theirs to its new place. */
+void gw_bus_commands_change(struct gw_bus_loop *loop, const size_t *to);
 void gw_bus_answer(struct gw_bus_loop *loop, struct gw_bus_job *job, enum gw_command_code code,
                    const char *reason, const char *fmt, ...) GW_PRINTF(5, 6);
 

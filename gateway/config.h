@@ -120,6 +120,8 @@ struct gw_device_conf {
         *result_topic;            /* for several points at once; NULL without any to write */
     struct gw_point_conf *points; /* the enabled ones */
     size_t n_points;
+    uint64_t
+        fingerprint; /* of all that is said of it, also by its template, the bus and the file */
 };
 
 struct gw_bus_conf {
@@ -127,7 +129,8 @@ struct gw_bus_conf {
     struct gw_mark mark;
     const struct gw_driver *driver;
     void *driver_conf;
-    uint64_t fingerprint; /* of all that is said of it, also by templates and defaults */
+    uint64_t fingerprint;      /* of all that is said of it, also by templates and defaults */
+    uint64_t link_fingerprint; /* of its own keys: with the same ones it need not be opened anew */
     int64_t reopen_min_us, reopen_max_us;
     bool align;                     /* intervals start at multiples of the wall clock */
     struct gw_device_conf *devices; /* the enabled ones */

@@ -23,7 +23,11 @@ static uint64_t add_text(uint64_t h, const char *text)
     return text ? add_bytes(h, text, strlen(text) + 1) : add_bytes(h, "\1", 1);
 }
 
-static uint64_t add_map(uint64_t h, const struct gw_yaml_node *map, bool is_root);
+/* Which keys of a map count; NULL: all. */
+typedef bool key_test(const char *key, const void *ctx);
+
+static uint64_t add_map(uint64_t h, const struct gw_yaml_node *map, key_test *counts,
+                        const void *ctx);
 
 /* The tree is not deeper than GW_YAML_MAX_DEPTH. */
 static uint64_t add_node(uint64_t h, const struct gw_yaml_node *node)
@@ -37,32 +41,70 @@ static uint64_t add_node(uint64_t h, const struct gw_yaml_node *node)
     if (node->kind != GW_YAML_LIST && node->kind != GW_YAML_MAP)
         return h;
     if (node->kind == GW_YAML_MAP)
-        return add_map(h, node, false);
+        return add_map(h, node, NULL, NULL);
     for (const struct gw_yaml_node *entry = node->first; entry; entry = entry->next)
         h = add_node(h, entry);
     return add_bytes(h, "\2", 1);
 }
 
-/* Sections of their own, which say nothing of buses. */
-static bool is_apart(const char *key)
-{
-    static const char *const apart[] = {"mqtt", "buffer", "http", "buses", "include"};
-
-    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++)
-        if (strcmp(key, apart[i]) == 0)
-            return true;
-    return false;
-}
-
 /* The order of its entries does not count. */
-static uint64_t add_map(uint64_t h, const struct gw_yaml_node *map, bool is_root)
+static uint64_t add_map(uint64_t h, const struct gw_yaml_node *map, key_test *counts,
+                        const void *ctx)
 {
     uint64_t sum = 0;
 
     for (const struct gw_yaml_node *entry = map->first; entry; entry = entry->next)
-        if (!is_root || !is_apart(entry->key))
+        if (!counts || counts(entry->key, ctx))
             sum += add_node(GW_FINGERPRINT_START, entry);
     return add_bytes(h, &sum, sizeof sum);
+}
+
+/* All but the sections of their own, which say nothing of buses. */
+static bool is_for_buses(const char *key, const void *ctx)
+{
+    static const char *const apart[] = {"mqtt", "buffer", "http", "buses", "include"};
+
+    (void)ctx;
+    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++)
+        if (strcmp(key, apart[i]) == 0)
+            return false;
+    return true;
+}
+
+static bool is_for_devices(const char *key, const void *ctx)
+{
+    (void)ctx;
+    return strcmp(key, "devices") != 0;
+}
+
+static bool is_commands(const char *key, const void *ctx)
+{
+    (void)ctx;
+    return strcmp(key, "commands") == 0;
+}
+
+static bool is_in(const struct gw_key *keys, const char *name)
+{
+    for (; keys && keys->name; keys++)
+        if (strcmp(keys->name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_of_link(const char *key, const void *driver)
+{
+    return is_in(gw_bus_section.keys, key) ||
+           is_in(((const struct gw_driver *)driver)->bus_keys, key);
+}
+
+static uint64_t add_template(const struct gw_loader *loader, uint64_t h,
+                             const struct gw_yaml_node *device)
+{
+    const struct gw_yaml_node *name = gw_yaml_get(device, "template");
+    const struct gw_template *template =
+        name && gw_yaml_is_scalar(name) ? gw_strmap_get(&loader->templates, name->text) : NULL;
+
+    return template && template->map ? add_node(h, template->map) : h;
 }
 
 /* The defaults of the file, the bus, and the templates of its devices. */
@@ -73,19 +115,30 @@ uint64_t gw_fingerprint_bus(const struct gw_loader *loader, const struct gw_yaml
     uint64_t h = add_bytes(GW_FINGERPRINT_START, &loader->config->mqtt.max_payload,
                            sizeof loader->config->mqtt.max_payload);
 
-    h = add_map(h, root, true);
+    h = add_map(h, root, is_for_buses, NULL);
     h = add_node(h, bus);
     if (!devices || devices->kind != GW_YAML_LIST)
         return h;
-    for (const struct gw_yaml_node *device = devices->first; device; device = device->next) {
-        const struct gw_yaml_node *name = gw_yaml_get(device, "template");
-        const struct gw_template *template =
-            name && gw_yaml_is_scalar(name) ? gw_strmap_get(&loader->templates, name->text) : NULL;
-
-        if (template && template->map)
-            h = add_node(h, template->map);
-    }
+    for (const struct gw_yaml_node *device = devices->first; device; device = device->next)
+        h = add_template(loader, h, device);
     return h;
+}
+
+/* The bus's own keys, and what says how commands come to it. */
+uint64_t gw_fingerprint_link(const struct gw_yaml_node *root, const struct gw_yaml_node *bus,
+                             const struct gw_driver *driver)
+{
+    return add_map(add_map(GW_FINGERPRINT_START, root, is_commands, NULL), bus, is_of_link, driver);
+}
+
+/* The defaults of file and bus, the device, and its template. */
+uint64_t gw_fingerprint_device(const struct gw_loader *loader, const struct gw_yaml_node *root,
+                               const struct gw_yaml_node *bus, const struct gw_yaml_node *device)
+{
+    uint64_t h = add_map(GW_FINGERPRINT_START, root, is_for_buses, NULL);
+
+    h = add_map(h, bus, is_for_devices, NULL);
+    return add_template(loader, add_node(h, device), device);
 }
 
 uint64_t gw_fingerprint_node(uint64_t h, const struct gw_yaml_node *node)

@@ -186,6 +186,10 @@ struct gw_device_context {
 
 uint64_t gw_fingerprint_bus(const struct gw_loader *loader, const struct gw_yaml_node *root,
                             const struct gw_yaml_node *bus);
+uint64_t gw_fingerprint_link(const struct gw_yaml_node *root, const struct gw_yaml_node *bus,
+                             const struct gw_driver *driver);
+uint64_t gw_fingerprint_device(const struct gw_loader *loader, const struct gw_yaml_node *root,
+                               const struct gw_yaml_node *bus, const struct gw_yaml_node *device);
 /* Each adds one thing, which may be NULL, to a fingerprint. */
 uint64_t gw_fingerprint_node(uint64_t h, const struct gw_yaml_node *node);
 uint64_t gw_fingerprint_text(uint64_t h, const char *text);

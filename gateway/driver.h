@@ -289,6 +289,16 @@ struct gw_driver {
     /* Closes the link. Never fails; safe after a failed open and when called twice. */
     void (*close)(struct gw_bus *bus);
 
+    /* A reload may change the devices of a bus between two calls of the other functions, opened or not. Those that stay keep
+     * state, conf and points; their struct gw_device moves and gets another index, so nothing may point to it between
+     * two calls. A new one was prepared below another struct gw_bus of the same conf. false: the bus is closed, and opened
+     * again with the new devices. */
+    bool devices_may_change;
+    /* Of an opened bus: a device has come; a device is to go, and release follows. May block as long as close does. NULL:
+     * nothing to do. */
+    void (*join)(struct gw_device *device);
+    void (*leave)(struct gw_device *device);
+
     /* Turns points of a device that are due together into the requests that take the least time on the wire.
      * Pure: no I/O. `points` are sorted, without repeats. Every point becomes a member of at least one request. */
     enum gw_err (*plan)(struct gw_device *device, const uint16_t *points, size_t n_points,

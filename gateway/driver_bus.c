@@ -46,15 +46,20 @@ static enum gw_err fill_device(struct gw_device *device, const struct gw_device_
     return device->state ? GW_OK : GW_E_NOMEM;
 }
 
+static void adopt_devices(struct gw_bus *bus)
+{
+    for (size_t i = 0; i < bus->n_devices; i++) {
+        bus->devices[i].bus = bus;
+        bus->devices[i].index = i;
+    }
+}
+
 static enum gw_err fill_devices(struct gw_bus *bus, const struct gw_bus_conf *conf)
 {
     enum gw_err err = GW_OK;
 
-    for (size_t i = 0; i < conf->n_devices; i++) {
-        bus->devices[i].bus = bus;
-        bus->devices[i].index = i;
-    }
     bus->n_devices = conf->n_devices;
+    adopt_devices(bus);
     for (size_t i = 0; i < conf->n_devices && err == GW_OK; i++)
         err = fill_device(&bus->devices[i], &conf->devices[i], conf->driver);
     /* Only now: a driver may look at the neighbours of the device that it prepares. */
@@ -96,6 +101,26 @@ void gw_driver_bus_free(struct gw_bus *bus)
     free_devices(bus, owned->driver);
     free(bus->state);
     free(owned);
+}
+
+void gw_driver_bus_change(struct gw_bus *bus, struct gw_bus *next, const size_t *from)
+{
+    struct gw_device *devices = bus->devices;
+    const size_t n_devices = bus->n_devices;
+
+    bus->devices = next->devices;
+    bus->n_devices = next->n_devices;
+    next->devices = devices;
+    next->n_devices = n_devices;
+    for (size_t i = 0; i < bus->n_devices; i++) {
+        if (from[i] == SIZE_MAX)
+            continue;
+        const struct gw_device fresh = bus->devices[i];
+        bus->devices[i] = devices[from[i]];
+        devices[from[i]] = fresh;
+    }
+    adopt_devices(bus);
+    adopt_devices(next);
 }
 
 enum gw_err gw_plan_init(struct gw_plan *plan, size_t n_points)

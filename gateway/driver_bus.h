@@ -18,6 +18,10 @@ GW_MUST_CHECK enum gw_err gw_driver_bus_new(const struct gw_bus_conf *conf,
 /* Frees the memory; the link has to be closed before. Takes NULL. */
 void gw_driver_bus_free(struct gw_bus *bus);
 
+/* Gives a bus the devices of another one of the same driver and conf, and the other one its: device i is what `next` had,
+ * or with from[i] other than SIZE_MAX what this bus had at that place. Both remain to be freed. */
+void gw_driver_bus_change(struct gw_bus *bus, struct gw_bus *next, const size_t *from);
+
 /* Gives a plan room for a device of n_points (2 x n_points + 2 requests and as many members). A zeroed plan has none. */
 GW_MUST_CHECK enum gw_err gw_plan_init(struct gw_plan *plan, size_t n_points);
 void gw_plan_done(struct gw_plan *plan);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/bus_roots.h"
 #include "gateway/control.h"
 #include "gateway/driver_bus.h"
 #include "gateway/log.h"
@@ -31,7 +32,7 @@ static const struct gw_running_bus *find_running(const struct gw_plant *plant, c
     for (size_t i = 0; i < plant->n_buses; i++) {
         const struct gw_running_bus *bus = &plant->buses[i];
 
-        if (strcmp(bus->conf->name, name) != 0)
+        if (strcmp(bus->roots.conf->name, name) != 0)
             continue;
         if (!bus->is_leaving)
             return bus;
@@ -42,8 +43,46 @@ static const struct gw_running_bus *find_running(const struct gw_plant *plant, c
 
 static bool is_same(const struct gw_running_bus *bus, const struct gw_bus_conf *conf)
 {
-    return bus && conf && !bus->is_leaving && bus->conf->driver == conf->driver &&
-           bus->conf->fingerprint == conf->fingerprint;
+    return bus && conf && !bus->is_leaving && bus->roots.conf->driver == conf->driver &&
+           bus->roots.conf->fingerprint == conf->fingerprint;
+}
+
+/* May it go on with other devices? */
+static bool is_going_on(const struct gw_running_bus *bus, const struct gw_bus_conf *conf)
+{
+    return bus && conf && !bus->is_leaving && bus->roots.conf->driver == conf->driver &&
+           conf->driver->devices_may_change &&
+           bus->roots.conf->link_fingerprint == conf->link_fingerprint;
+}
+
+static size_t find_device(const struct gw_bus_conf *conf, const char *name)
+{
+    for (size_t i = 0; i < conf->n_devices; i++)
+        if (strcmp(conf->devices[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+static bool is_same_device(const struct gw_device_conf *a, const struct gw_device_conf *b)
+{
+    return a->fingerprint == b->fingerprint;
+}
+
+static void compare_devices(const struct gw_bus_conf *now, const struct gw_bus_conf *wanted,
+                            struct gw_plant_count *count)
+{
+    for (size_t i = 0; i < wanted->n_devices; i++) {
+        const size_t at = find_device(now, wanted->devices[i].name);
+
+        if (at == SIZE_MAX)
+            count->n_new++;
+        else if (is_same_device(&now->devices[at], &wanted->devices[i]))
+            count->n_same++;
+        else
+            count->n_changed++;
+    }
+    for (size_t i = 0; i < now->n_devices; i++)
+        count->n_removed += find_device(wanted, now->devices[i].name) == SIZE_MAX;
 }
 
 void gw_plant_compare(const struct gw_plant *plant, const struct gw_config *wanted,
@@ -51,17 +90,24 @@ void gw_plant_compare(const struct gw_plant *plant, const struct gw_config *want
 {
     *ret_change = (struct gw_plant_change){0};
     for (size_t i = 0; i < wanted->n_buses; i++) {
-        const struct gw_running_bus *bus = find_running(plant, wanted->buses[i].name);
+        const struct gw_bus_conf *conf = &wanted->buses[i];
+        const struct gw_running_bus *bus = find_running(plant, conf->name);
 
-        if (is_same(bus, &wanted->buses[i]))
-            ret_change->n_same++;
-        else if (bus)
-            ret_change->n_changed++;
+        if (is_same(bus, conf)) {
+            ret_change->buses.n_same++;
+            continue;
+        }
+        if (bus)
+            ret_change->buses.n_changed++;
         else
-            ret_change->n_new++;
+            ret_change->buses.n_new++;
+        if (!is_going_on(bus, conf))
+            continue;
+        ret_change->n_going_on++;
+        compare_devices(bus->roots.conf, conf, &ret_change->devices);
     }
     for (size_t i = 0; i < plant->n_buses; i++)
-        ret_change->n_removed += !find_wanted(wanted, plant->buses[i].conf->name);
+        ret_change->buses.n_removed += !find_wanted(wanted, plant->buses[i].roots.conf->name);
 }
 
 const struct gw_bus_orders *gw_plant_orders(const struct gw_plant *plant, const char *name)
@@ -115,13 +161,59 @@ static void ask_to_leave(const struct gw_plant *plant, struct gw_running_bus *bu
     bus->is_leaving = true;
 }
 
-void gw_plant_end_others(struct gw_plant *plant, const struct gw_config *wanted)
+static void begin_change(struct gw_plant *plant, struct gw_running_bus *bus,
+                         struct gw_generation *wanted, const struct gw_bus_conf *conf)
+{
+    size_t *from = calloc(conf->n_devices + 1, sizeof *from);
+    enum gw_err err = GW_E_NOMEM;
+
+    for (size_t i = 0; from && i < conf->n_devices; i++) {
+        from[i] = find_device(bus->roots.conf, conf->devices[i].name);
+        if (from[i] != SIZE_MAX &&
+            !is_same_device(&bus->roots.conf->devices[from[i]], &conf->devices[i]))
+            from[i] = SIZE_MAX;
+    }
+    if (from)
+        err = gw_bus_roots_follow(&bus->roots, wanted, conf, from, &bus->next);
+    if (err == GW_OK)
+        err = gw_bus_change(bus->thread, conf, (size_t)wanted->config->mqtt.max_payload, from);
+    free(from);
+    if (err != GW_OK) /* out of memory: perhaps there is some after its end */
+        ask_to_leave(plant, bus);
+}
+
+void gw_plant_begin_change(struct gw_plant *plant, struct gw_generation *wanted)
 {
     for (size_t i = 0; i < plant->n_buses; i++) {
         struct gw_running_bus *bus = &plant->buses[i];
+        const struct gw_bus_conf *conf = find_wanted(wanted->config, bus->roots.conf->name);
 
-        if (!is_same(bus, find_wanted(wanted, bus->conf->name)))
+        if (is_same(bus, conf))
+            continue;
+        if (is_going_on(bus, conf))
+            begin_change(plant, bus, wanted, conf);
+        else
             ask_to_leave(plant, bus);
+    }
+}
+
+void gw_plant_await_change(struct gw_plant *plant, int64_t deadline_us)
+{
+    for (size_t i = 0; i < plant->n_buses; i++) {
+        struct gw_running_bus *bus = &plant->buses[i];
+        const struct gw_view *before = gw_bus_view(bus->thread);
+
+        if (!bus->next.conf || bus->is_leaving)
+            continue;
+        if (gw_bus_await_change(bus->thread, deadline_us) != GW_OK) {
+            ask_to_leave(plant, bus);
+            continue;
+        }
+        gw_board_replace(plant->board, before, gw_bus_view(bus->thread));
+        gw_bus_end_change(bus->thread);
+        gw_bus_roots_release(&bus->roots);
+        bus->roots = bus->next;
+        bus->next = (struct gw_bus_roots){0};
     }
 }
 
@@ -159,7 +251,8 @@ size_t gw_plant_reap(struct gw_plant *plant, int64_t deadline_us)
         struct gw_running_bus bus = plant->buses[i];
 
         if (bus.is_leaving && gw_bus_join(bus.thread, deadline_us) == GW_OK) {
-            gw_generation_release(bus.generation);
+            gw_bus_roots_release(&bus.roots);
+            gw_bus_roots_release(&bus.next);
             free_orders(bus.orders);
             continue;
         }
@@ -186,20 +279,22 @@ static bool make_room(struct gw_plant *plant, size_t n)
 static enum gw_err start_bus(struct gw_plant *plant, struct gw_generation *generation,
                              const struct gw_bus_conf *conf)
 {
-    struct gw_running_bus bus = {.conf = conf};
+    struct gw_running_bus bus = {0};
     size_t max_payload = (size_t)generation->config->mqtt.max_payload;
 
     if (!make_room(plant, plant->n_buses + 1))
         return GW_E_NOMEM;
-    enum gw_err err = make_orders(plant, &generation->config->commands, &bus.orders);
+    enum gw_err err = gw_bus_roots_begin(generation, conf, &bus.roots);
+    if (err == GW_OK)
+        err = make_orders(plant, &generation->config->commands, &bus.orders);
     if (err == GW_OK)
         err = gw_bus_start(conf, plant->outbox, &gw_system_clock, max_payload, bus.orders,
                            &bus.thread);
     if (err != GW_OK) {
         free_orders(bus.orders);
+        gw_bus_roots_release(&bus.roots);
         return err;
     }
-    bus.generation = gw_generation_hold(generation);
     plant->buses[plant->n_buses++] = bus;
     if (gw_board_add(plant->board, gw_bus_view(bus.thread)) != GW_OK)
         gw_log(GW_LOG_WARN, conf->name, "is not seen on the status page (out of memory)");
@@ -233,7 +328,8 @@ size_t gw_plant_stop(struct gw_plant *plant, int64_t deadline_us)
     size_t n_hanging = gw_plant_reap(plant, deadline_us);
 
     for (size_t i = 0; i < plant->n_buses; i++)
-        gw_log(GW_LOG_WARN, plant->buses[i].conf->name, "hangs in its driver, ending without it");
+        gw_log(GW_LOG_WARN, plant->buses[i].roots.conf->name,
+               "hangs in its driver, ending without it");
     return n_hanging;
 }
 

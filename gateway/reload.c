@@ -13,11 +13,13 @@
 #include "gateway/strmap.h"
 
 enum {
-    END_MS = 10000, /* for the buses that end */
+    CHANGE_MS = 10000, /* for the buses that get other devices */
+    END_MS = 10000,    /* for those that end */
     FLUSH_MS = 2000,
     LEAVE_MS = 15000, /* for the publisher: a resolver may take long */
     MISTAKES_MAX = 20,
     MISTAKE_TEXT = 1000,
+    MORE_TEXT = 200,
 };
 
 static int64_t after_ms(int64_t ms)
@@ -173,7 +175,7 @@ static void list_gone(const struct gw_plant *plant, const struct gw_config *want
     for (size_t i = 0; i < wanted->n_buses; i++)
         visit_retained(&wanted->buses[i], note_topic, &topics);
     for (size_t i = 0; i < plant->n_buses; i++)
-        visit_retained(plant->buses[i].conf, collect_gone, &search);
+        visit_retained(plant->buses[i].roots.conf, collect_gone, &search);
     gw_strmap_free(&topics);
 }
 
@@ -223,11 +225,20 @@ static enum gw_err start_publisher(struct gw_site *site, struct gw_generation *n
 
 static void tell_applied(const struct gw_plant_change *change)
 {
+    const struct gw_plant_count *buses = &change->buses, *devices = &change->devices;
+    char more[MORE_TEXT] = "";
+
+    if (change->n_going_on > 0)
+        snprintf(more, sizeof more,
+                 "; %zu of the changed with the connection kept: devices: %zu new, %zu changed, "
+                 "%zu removed, %zu go on undisturbed",
+                 change->n_going_on, devices->n_new, devices->n_changed, devices->n_removed,
+                 devices->n_same);
     gw_log(GW_LOG_INFO, "reload",
-           "applied: buses: %zu new, %zu changed, %zu removed, %zu go on undisturbed",
-           change->n_new, change->n_changed, change->n_removed, change->n_same);
+           "applied: buses: %zu new, %zu changed, %zu removed, %zu go on undisturbed%s",
+           buses->n_new, buses->n_changed, buses->n_removed, buses->n_same, more);
     gw_notify_status("reloaded: %zu new, %zu changed, %zu removed, %zu undisturbed buses",
-                     change->n_new, change->n_changed, change->n_removed, change->n_same);
+                     buses->n_new, buses->n_changed, buses->n_removed, buses->n_same);
 }
 
 static void change_http(struct gw_site *site, struct gw_generation *next)
@@ -248,7 +259,9 @@ static enum gw_err change_buses(struct gw_site *site, struct gw_generation *next
     if (has_control && gw_site_pause_control(site, after_ms(END_MS)) != GW_OK)
         return GW_E_TIMEOUT;
     gw_notify_alive(); /* the watchdog's patience is longer than each of these waits, not than all */
-    gw_plant_end_others(&site->plant, next->config);
+    gw_plant_begin_change(&site->plant, next);
+    gw_plant_await_change(&site->plant, after_ms(CHANGE_MS));
+    gw_notify_alive();
     if (gw_plant_reap(&site->plant, after_ms(END_MS)) > 0)
         gw_log(GW_LOG_ERROR, "reload",
                "a bus hangs in its driver; its new settings take effect when it ends");
@@ -258,11 +271,16 @@ static enum gw_err change_buses(struct gw_site *site, struct gw_generation *next
     return GW_OK;
 }
 
+static bool is_plant_changed(const struct gw_plant_change *change)
+{
+    return change->buses.n_new + change->buses.n_changed + change->buses.n_removed > 0;
+}
+
 static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
                          const struct gw_plant_change *change)
 {
-    const bool has_control = (site->control || next->config->commands.is_enabled) &&
-                             change->n_new + change->n_changed + change->n_removed > 0;
+    const bool has_control =
+        (site->control || next->config->commands.is_enabled) && is_plant_changed(change);
     const bool is_broker_new =
         site->publisher_generation->config->mqtt.fingerprint != next->config->mqtt.fingerprint;
     struct topics gone = {0};
@@ -298,8 +316,7 @@ static bool is_unchanged(const struct gw_site *site, const struct gw_config *nex
 {
     const struct gw_config *now = site->generation->config;
 
-    return change->n_new == 0 && change->n_changed == 0 && change->n_removed == 0 &&
-           now->mqtt.fingerprint == next->mqtt.fingerprint &&
+    return !is_plant_changed(change) && now->mqtt.fingerprint == next->mqtt.fingerprint &&
            now->http.fingerprint == next->http.fingerprint &&
            now->buffer.fingerprint == next->buffer.fingerprint;
 }

@@ -190,7 +190,7 @@ static void look_at_threads(struct supervisor *s)
     for (size_t i = 0; i < s->site.plant.n_buses; i++) {
         struct gw_running_bus *bus = &s->site.plant.buses[i];
 
-        gw_watchdog_thread(&s->watchdog, bus->conf->name, gw_bus_late_us(bus->thread, now_us),
+        gw_watchdog_thread(&s->watchdog, bus->roots.conf->name, gw_bus_late_us(bus->thread, now_us),
                            &bus->is_late_told);
     }
     gw_watchdog_end(&s->watchdog);

@@ -53,6 +53,29 @@ void gw_view_free(struct gw_view *view)
     free(view);
 }
 
+void gw_view_take_over(struct gw_view *view, const struct gw_view *before, const size_t *from)
+{
+    view->version = before->version;
+    view->stats = before->stats;
+    view->since_wall_ms = before->since_wall_ms;
+    memcpy(view->reasons, before->reasons, sizeof view->reasons);
+    view->n_other_reasons = before->n_other_reasons;
+    view->n_exchanges = before->n_exchanges;
+    view->exchange_us = before->exchange_us;
+    memcpy(view->recent, before->recent, sizeof view->recent);
+    view->n_recent = before->n_recent;
+    for (size_t i = 0; i < view->conf->n_devices; i++) {
+        struct gw_device_view *to = &view->devices[i];
+        struct gw_point_view *points = to->points;
+
+        if (from[i] == SIZE_MAX)
+            continue;
+        *to = before->devices[from[i]];
+        memcpy(points, to->points, view->conf->devices[i].n_points * sizeof *points);
+        to->points = points;
+    }
+}
+
 /* ---- readings -------------------------------------------------------------------------------------- */
 
 /* Cuts between characters: a continuation byte begins with the bits 10. */

@@ -56,6 +56,10 @@ struct gw_view {
 struct gw_view *gw_view_new(const struct gw_bus_conf *conf, const struct gw_clock *clock);
 void gw_view_free(struct gw_view *view);
 
+/* Goes on from what another view of the same bus showed: device i from that at from[i], SIZE_MAX: it begins anew.
+ * Nobody else has the new view yet. Thread: the writer of the other one. */
+void gw_view_take_over(struct gw_view *view, const struct gw_view *before, const size_t *from);
+
 /* The writer's; each takes NULL for the view. */
 void gw_view_reading(struct gw_view *view, size_t device, size_t point,
                      const struct gw_reading *reading);

@@ -24,11 +24,11 @@ static void close_bus(struct gw_bus *bus)
     .bus_state_size = sizeof(struct modbus_wire), .device_state_size = modbus_device_size,         \
     .check_bus = modbus_check_bus, .check_device = modbus_check_device,                            \
     .check_point = modbus_check_point, .prepare = modbus_prepare, .open = open_bus,                \
-    .close = close_bus, .plan = modbus_plan, .describe = modbus_describe,                          \
-    .execute = modbus_execute, .split = modbus_split, .forget = modbus_forget,                     \
-    .write = modbus_write, .examine = modbus_examine, .redirect = modbus_redirect,                 \
-    .simulate = modbus_simulate, .probe_us = modbus_probe_us, .probe = modbus_probe,               \
-    .identify = modbus_identify
+    .close = close_bus, .devices_may_change = true, .plan = modbus_plan,                           \
+    .describe = modbus_describe, .execute = modbus_execute, .split = modbus_split,                 \
+    .forget = modbus_forget, .write = modbus_write, .examine = modbus_examine,                     \
+    .redirect = modbus_redirect, .simulate = modbus_simulate, .probe_us = modbus_probe_us,         \
+    .probe = modbus_probe, .identify = modbus_identify
 
 static const struct gw_driver rtu = {
     .name = "modbus-rtu",

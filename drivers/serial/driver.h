@@ -78,6 +78,8 @@ enum gw_err serial_prepare(struct gw_device *device);
 void serial_release(struct gw_device *device);
 enum gw_err serial_open(struct gw_bus *bus, int64_t deadline_us, struct gw_driver_diag *diag);
 void serial_close(struct gw_bus *bus);
+void serial_join_bus(struct gw_device *device);
+void serial_leave_bus(struct gw_device *device);
 enum gw_err serial_raw(struct gw_bus *bus, const uint8_t *send, size_t n_send, int64_t deadline_us,
                        uint8_t *buf, size_t size, size_t *ret_len);
 enum gw_err serial_plan(struct gw_device *device, const uint16_t *points, size_t n_points,

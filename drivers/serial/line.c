@@ -13,6 +13,16 @@ void serial_line_add(struct serial_line_state *line, struct serial_ear *ear)
     line->ears = ear;
 }
 
+void serial_line_remove(struct serial_line_state *line, struct serial_ear *ear)
+{
+    struct serial_ear **at = &line->ears;
+
+    while (*at && *at != ear)
+        at = &(*at)->next;
+    if (*at)
+        *at = ear->next;
+}
+
 static int64_t now_of(const struct serial_line_state *line)
 {
     return line->port.host->now_us(line->port.host->ctx);

@@ -21,11 +21,14 @@ struct serial_line_state {
     struct serial_port port;
     struct serial_ear *ears;
     int64_t last_us; /* end of the last byte on the line in either direction */
+    int64_t
+        doubt_until_us; /* until then an answer may come that an instrument owed which has left */
     uint8_t rx[2048];
 };
 
-/* Adds an ear to the line. Owns: borrowed for the life of the bus. */
+/* Adds an ear to the line. Owns: borrowed until it is removed or the port is opened anew. */
 void serial_line_add(struct serial_line_state *line, struct serial_ear *ear);
+void serial_line_remove(struct serial_line_state *line, struct serial_ear *ear);
 
 /* Waits until until_us for bytes and gives them to all ears that are on. Errors: those of serial_port_read. */
 GW_MUST_CHECK enum gw_err serial_line_hear(struct serial_line_state *line, int64_t until_us,

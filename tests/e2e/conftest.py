@@ -285,6 +285,26 @@ def write_config(folder, config):
     return file
 
 
+RELOAD_DONE = r"reload: (applied|refused|nothing)"
+
+
+class Site:
+    """A running gateway and the file that it reads."""
+
+    def __init__(self, folder, running):
+        self.folder, self.running = folder, running
+
+    def reload(self, config, deadline_s=30):
+        """Writes the file, asks for a reload and waits for its outcome; gives the closing line."""
+        write_config(self.folder, config)
+        return self.ask(deadline_s)
+
+    def ask(self, deadline_s=30):
+        seen = len(self.running.lines)
+        self.running.signal(signal.SIGHUP)
+        return self.running.wait_for_log(RELOAD_DONE, deadline_s=deadline_s, since=seen).string
+
+
 def tcp_bus(slave, devices, **keys):
     return {"name": "plc", "driver": "modbus-tcp", "host": slave.address, "port": slave.port,
             "reopen_min": "100ms", "reopen_max": "300ms", **keys, "devices": devices}
@@ -369,4 +389,11 @@ def gateway(tmp_path, started):
     """Starts a gateway: gateway(config) with a text or a dictionary."""
     def start(config, **kwargs):
         return started.add(Gateway(write_config(tmp_path, config), **kwargs))
+    return start
+
+
+@pytest.fixture
+def site(tmp_path, gateway):
+    def start(config, **kwargs):
+        return Site(tmp_path, gateway(config, **kwargs))
     return start

@@ -11,7 +11,7 @@ import yaml
 
 from conftest import PROGRAM, ROOT, make_config, tcp_bus
 from test_outage import SEED
-from test_reload import count_up, device, site, slaves, values  # noqa: F401  fixtures among them
+from test_reload import count_up, device, slaves, values  # noqa: F401  fixtures among them
 
 COUNT = 300 if os.environ.get("FIELD2MQTT_SLOW") else 60
 ENVIRONMENT = {"DEMO_PORT": "1883", "MQTT_PASSWORD": "x"}

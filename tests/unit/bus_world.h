@@ -19,7 +19,7 @@
 #define MS INT64_C(1000)
 #define S  (1000 * MS)
 
-enum { WORLD_DEVICES = 4, WORLD_POINTS = 64, WORLD_EVENTS = 200000 };
+enum { WORLD_DEVICES = 4, WORLD_POINTS = 64, WORLD_EVENTS = 200000, WORLD_CHANGES = 4 };
 
 /* How one device behaves now. */
 struct world_device {
@@ -77,6 +77,11 @@ static struct world {
     struct gw_device_conf device_confs[WORLD_DEVICES];
     struct gw_point_conf points[WORLD_DEVICES][WORLD_POINTS];
     char names[WORLD_DEVICES][WORLD_POINTS][8], topics[WORLD_DEVICES][WORLD_POINTS][16];
+    /* What the bus is changed to, one after the other. */
+    struct gw_bus_conf next_confs[WORLD_CHANGES];
+    struct gw_device_conf next_device_confs[WORLD_CHANGES][WORLD_DEVICES];
+    size_t n_changes;
+
     struct gw_outbox outbox;
     struct gw_bus_loop *loop;
 } world;
@@ -94,6 +99,12 @@ static inline int64_t world_wall_ms(void *ctx)
 }
 
 static const struct gw_clock world_clock = {.now_us = world_now_us, .wall_ms = world_wall_ms};
+
+/* Which device of the world it is, wherever on the bus it stands: "d0" is the first. */
+static inline size_t world_number(const struct gw_device *device)
+{
+    return (size_t)(device->name[1] - '0');
+}
 
 /* ---- the driver ------------------------------------------------------------------------------------ */
 
@@ -135,7 +146,7 @@ static inline void add_request(struct gw_plan *plan, const uint16_t *members, si
 static inline enum gw_err world_plan(struct gw_device *device, const uint16_t *points,
                                      size_t n_points, struct gw_plan *plan)
 {
-    const struct world_device *dev = &world.devices[device->index];
+    const struct world_device *dev = &world.devices[world_number(device)];
     size_t most = dev->per_request ? dev->per_request : WORLD_POINTS;
 
     for (size_t i = 0; i < n_points;) {
@@ -155,7 +166,7 @@ static inline enum gw_err world_split(struct gw_device *device, const struct gw_
     size_t half = request->n_members / 2;
 
     if (half == 0) {
-        world.devices[device->index].holes[members[0]] = true;
+        world.devices[world_number(device)].holes[members[0]] = true;
         return GW_OK;
     }
     add_request(plan, members, half);
@@ -165,7 +176,7 @@ static inline enum gw_err world_split(struct gw_device *device, const struct gw_
 
 static inline void world_forget(struct gw_device *device)
 {
-    struct world_device *dev = &world.devices[device->index];
+    struct world_device *dev = &world.devices[world_number(device)];
 
     memset(dev->holes, 0, sizeof dev->holes);
     dev->n_forgets++;
@@ -178,9 +189,9 @@ static inline enum gw_err answer(struct world_device *dev, const struct gw_devic
         if (dev->refuses[members[i]])
             return GW_E_REFUSED;
     if (world.answer)
-        return world.answer(device->index, members, n, results);
+        return world.answer(world_number(device), members, n, results);
     for (size_t i = 0; i < n; i++) {
-        bool is_text = world.points[device->index][members[i]].traits.kind == GW_TEXT;
+        bool is_text = world.points[world_number(device)][members[i]].traits.kind == GW_TEXT;
 
         results[i].value = (struct gw_value){.kind = GW_INT, .i = dev->values[members[i]]};
         if (is_text) {
@@ -229,7 +240,7 @@ static inline enum gw_err world_execute(struct gw_device *device, const struct g
                                         const uint16_t *members, int64_t deadline_us,
                                         struct gw_result *results, struct gw_outcome *outcome)
 {
-    struct world_device *dev = &world.devices[device->index];
+    struct world_device *dev = &world.devices[world_number(device)];
     int64_t at_us = world.now_us;
 
     assert_true(world.is_open);
@@ -240,7 +251,7 @@ static inline enum gw_err world_execute(struct gw_device *device, const struct g
     world.exchanges[world.n_exchanges++] = (struct world_exchange){
         .at_us = at_us,
         .deadline_us = deadline_us,
-        .device = device->index,
+        .device = world_number(device),
         .first = members[0],
         .n_members = request->n_members,
         .err = err,
@@ -345,6 +356,42 @@ static inline void world_start(void)
 {
     assert_int_equal(
         gw_bus_loop_new(&world.conf, &world.outbox, &world_clock, 200, -1, &world.loop), GW_OK);
+}
+
+/* Where a device of the running bus stands; SIZE_MAX: nowhere. */
+static inline size_t world_place(const char *name)
+{
+    for (size_t i = 0; i < world.loop->n_devices; i++)
+        if (strcmp(world.loop->devices[i].conf->name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+/* Gives the running bus other devices of the world: "2!0" are d2, and d0 which begins anew. */
+static inline void world_change(const char *devices)
+{
+    struct gw_bus_conf *conf = &world.next_confs[world.n_changes];
+    struct gw_device_conf *device = world.next_device_confs[world.n_changes];
+    struct gw_bus_change *change;
+    size_t from[WORLD_DEVICES];
+    bool is_fresh = false;
+
+    assert_true(world.n_changes++ < WORLD_CHANGES);
+    *conf = world.conf;
+    conf->devices = device;
+    conf->n_devices = 0;
+    for (const char *c = devices; *c; c++) {
+        if (*c != '!') {
+            device[conf->n_devices] = world.device_confs[*c - '0'];
+            from[conf->n_devices] = is_fresh ? SIZE_MAX : world_place(device[conf->n_devices].name);
+            conf->n_devices++;
+        }
+        is_fresh = *c == '!';
+    }
+    assert_int_equal(gw_bus_change_new(world.loop, conf, 200, from, world.loop->n_devices, &change),
+                     GW_OK);
+    gw_bus_loop_change(world.loop, change);
+    gw_bus_change_free(change);
 }
 
 /* Steps until the time has come; between steps the clock jumps to where the bus wants to be woken. */

@@ -44,9 +44,10 @@ static enum gw_err fake_write(struct gw_device *device, const struct gw_write *w
     for (size_t i = 0; i < n && err != GW_E_RANGE; i++) {
         assert_true(n_wrote < WRITES_MAX);
         wrote[n_wrote++] =
-            (struct wrote){world.now_us, device->index, writes[i].point, writes[i].value.i};
+            (struct wrote){world.now_us, world_number(device), writes[i].point, writes[i].value.i};
         if (err == GW_OK || does_it_anyway)
-            world.devices[device->index].values[writes[i].point] = writes[i].value.i + falsifies;
+            world.devices[world_number(device)].values[writes[i].point] =
+                writes[i].value.i + falsifies;
     }
     *ret_n_written = err == GW_OK ? n : 0;
     return err;
@@ -636,6 +637,46 @@ static void a_flood_of_commands_leaves_every_third_exchange_to_polling(void **st
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* ---- other devices while it runs ------------------------------------------------------------------- */
+
+static void a_command_follows_its_device_to_another_place(void **state)
+{
+    (void)state;
+    add_device(1, 60 * S);
+    add_device(1, 60 * S);
+    start();
+    world_run(1 * S);
+    uint64_t ticket = command(1, 0, 42);
+    world_change("1");
+    world_run(1 * S);
+
+    assert_int_equal(n_wrote, 1);
+    assert_int_equal(wrote[0].device, 1);
+    assert_answer(ticket, "ok");
+    assert_false(has_answer());
+}
+
+static void commands_of_a_device_that_goes_are_answered(void **state)
+{
+    (void)state;
+    add_device(2, 60 * S);
+    add_device(1, 60 * S);
+    write_confs[0][0].settle_us = 5 * S;
+    start();
+    world_run(1 * S);
+    uint64_t begun = command(0, 0, 42);
+    world_run(1 * S);
+    uint64_t waiting = command(0, 1, 43);
+    world_change("1");
+
+    assert_answer(begun, "unverified");
+    assert_answer(waiting, "stopping");
+    assert_false(got.has_begun);
+    world_run(10 * S);
+    assert_int_equal(n_wrote, 1);
+    assert_false(has_answer());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -664,6 +705,8 @@ int main(void)
         CASE(a_point_that_may_not_be_written_never_is),
         CASE(a_command_waits_for_one_exchange_at_most),
         CASE(a_flood_of_commands_leaves_every_third_exchange_to_polling),
+        CASE(a_command_follows_its_device_to_another_place),
+        CASE(commands_of_a_device_that_goes_are_answered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
