@@ -19,7 +19,8 @@ from conftest import ROOT, Broker, Process, free_port  # noqa: E402
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 BUSES, REGISTERS = 10, 100
-WINDOWS = [int(n) for n in os.environ.get("BENCH_WINDOWS", "20 50 100 200 500 1000").split()]
+WINDOWS = {qos: [int(n) for n in os.environ.get(f"BENCH_WINDOWS_QOS{qos}", windows).split()]
+           for qos, windows in ((0, "100"), (1, "20 50 100 200 500 1000"))}
 
 
 def configuration(broker, ports, qos, window):
@@ -68,7 +69,7 @@ def main():
         sim = Process([str(Path(builds[0]) / "field2mqtt"), "simulate", "--dir", folder, "-c", str(sim_file)], cwd=str(ROOT))
         try:
             time.sleep(1)
-            rows = [(0, 100)] + [(1, window) for window in WINDOWS]
+            rows = [(qos, window) for qos in WINDOWS for window in WINDOWS[qos]]
             cost = {}
             for _ in range(ROUNDS):
                 for row in rows:
