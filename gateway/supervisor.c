@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "gateway/clock_watch.h"
 #include "gateway/duration.h"
 #include "gateway/log.h"
 #include "gateway/notify.h"
@@ -46,6 +47,7 @@ struct supervisor {
     struct gw_site site;
     int signal_fd;
     struct gw_watchdog watchdog;
+    struct gw_clock_watch clock_watch;
 
     struct episode episodes[N_EPISODES];
 };
@@ -211,9 +213,29 @@ static void look_at_broker(struct supervisor *s)
     gw_state_topics_outbox(site->state_topics, &outbox);
 }
 
+static void look_at_clock(struct supervisor *s)
+{
+    char span[GW_DURATION_TEXT];
+    enum gw_clock_news news = gw_clock_watch_look(&s->clock_watch, &gw_system_clock);
+    const int64_t jump_ms = s->clock_watch.jump_ms;
+
+    gw_duration_print(llabs(jump_ms) * 1000, span);
+    if (news == GW_CLOCK_UNSET)
+        gw_log(GW_LOG_WARN, "clock",
+               "the clock of this machine is not set: readings carry wrong times until it is");
+    else if (news == GW_CLOCK_SET)
+        gw_log(GW_LOG_INFO, "clock",
+               "the clock is set now: readings carry right times from here on");
+    else if (news == GW_CLOCK_JUMPED)
+        gw_log(GW_LOG_WARN, "clock",
+               "the clock of this machine went %s by %s: readings carry the new time from here on",
+               jump_ms > 0 ? "forward" : "back", span);
+}
+
 /* Gives the signal that ends it; 0: the publisher is lost. */
 static int run_until_signal(struct supervisor *s)
 {
+    look_at_clock(s);
     while (true) {
         int signo = wait_signal(s, gw_watchdog_every_ms(&s->watchdog, LOOK_EVERY_MS));
 
@@ -226,6 +248,7 @@ static int run_until_signal(struct supervisor *s)
                 return 0;
         }
         gw_reload_catch_up(&s->site);
+        look_at_clock(s);
         look_at_drops(s);
         look_at_threads(s);
         look_at_broker(s);
