@@ -14,6 +14,7 @@
 #: make bench-commands  from the PUBLISH of a command to its write on a saturated line; the polls that a flood leaves
 #: make bench-serial  frames a second of one serial port and what they cost, against a bare loop that reads
 #: make bench-publisher  what publishing costs, in processor seconds per 100,000 values, by QoS and max_inflight
+#: make valgrind      units and a run of the gateway under memcheck: no wrong access, nothing lost
 #: make soak          HOURS=0.5 of work with outages, reloads and commands, then an outage of 10 minutes: build/soak.md, build/soak.svg
 #: make keys          docs/keys.md from the tables of keys
 #: make man           manual pages from docs/, in build/man; needs lowdown
@@ -126,6 +127,12 @@ e2e: all
 # Fault by fault, with a table of what held; FAULTS="disk memory" only some, SHORT=1 as often as in `make test`.
 faults: all $(B)/tests/unit/test_outbox_faults $(B)/tests/unit/test_modbus_faults
 	@tests/faults/run $(if $(SHORT),--short) $(FAULTS)
+
+# Units and a run of the gateway under valgrind; not units that try many thousands of inputs or judge times of a broker.
+not_under_valgrind := %_faults $(addprefix %/test_,mapping modbus_plan number outbox_durable publisher_broker publisher_tls serial_vectors \
+    sim_value yaml_tree)
+valgrind: all $(unit)
+	@tests/valgrind $(filter-out $(not_under_valgrind),$(unit))
 
 # HOURS of work, watched; then an outage of 10 minutes at 1,000 readings a second in each durability. One table for both.
 HOURS ?= 0.5
@@ -266,6 +273,6 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-commands bench-serial bench-publisher soak demo lint format format-check \
+.PHONY: all deps test test-programs check contract e2e fuzz-targets fuzz-smoke coverage bench bench-outbox bench-commands bench-serial bench-publisher soak valgrind demo lint format format-check \
         deb install install-files keys man help clean
 .PHONY: fuzz faults coverage-report

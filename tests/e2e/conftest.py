@@ -26,7 +26,8 @@ from modbus_slave import RtuSlave, TcpSlave
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("FIELD2MQTT_BUILD", "build/debug")
 PROGRAM = str(BUILD / "field2mqtt")
-SLOW = 3 if BUILD.name in ("asan", "tsan") else 1  # deadlines are stretched under sanitizers
+UNDER = os.environ.get("FIELD2MQTT_UNDER", "").split()  # put in front of the gateway: valgrind and its options
+SLOW = 10 if UNDER else 3 if BUILD.name in ("asan", "tsan") else 1  # deadlines are stretched
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
 
 
@@ -252,7 +253,7 @@ class Gateway(Process):
     def __init__(self, file, env=None, options=(), **kwargs):
         # A folder of its own for what waits for the broker, unless the configuration or env says where.
         state = tempfile.mkdtemp(prefix="state-", dir=Path(file).parent)
-        super().__init__([PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT),
+        super().__init__([*UNDER, PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT),
                          env={**os.environ, "STATE_DIRECTORY": state, **(env or {})}, **kwargs)
 
     def stop(self, deadline_s=10):

@@ -7,10 +7,10 @@ import tempfile
 
 import pytest
 
-from conftest import ROOT, SLOW
+from conftest import ROOT, SLOW, wait_until
 
 FIELDS = ("wall_offset_ms", "dns_hang_ms", "dns_begun", "dns_ended", "io_errno", "io_from", "io_until", "io_calls",
-          "io_failed", "alloc_at", "alloc_everywhere", "alloc_calls", "alloc_failed")
+          "io_failed", "alloc_at", "alloc_everywhere", "alloc_calls", "alloc_failed", "heap_asked", "heap_answered", "heap_bytes")
 
 
 class Shim:
@@ -33,6 +33,13 @@ class Shim:
     def set(self, **fields):
         for name, value in fields.items():
             struct.pack_into("q", self._memory, 8 * FIELDS.index(name), value)
+
+    def heap_bytes(self):
+        """What the program has allocated now, of all its arenas."""
+        asked = self["heap_asked"] + 1
+        self.set(heap_asked=asked)
+        wait_until(lambda: self["heap_answered"] == asked)
+        return self["heap_bytes"]
 
     def close(self):
         self._memory.close()
