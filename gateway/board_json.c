@@ -201,10 +201,9 @@ static void put_point(FILE *out, const struct gw_view *view, size_t device, size
     fputc(',', out);
     put_member(out, "name", conf->name);
     fputc(',', out);
-    put_member(out, "unit", conf->map.unit);
+    put_member(out, "unit", conf->map->unit);
     fputc(',', out);
-    put_member(out, "topic",
-               conf->publish.per == GW_PER_DEVICE ? dev->publish.topic : conf->publish.topic);
+    put_member(out, "topic", conf->topic);
     fputs(",\"value\":", out);
     put_value(out, point);
     fputc(',', out);

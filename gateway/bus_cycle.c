@@ -237,7 +237,7 @@ static void settle_result(struct gw_bus_loop *loop, struct gw_bus_device *dev, s
         point->is_new = dev->has_news = true;
     point->is_refused = false;
     point->exp10 = result->exp10;
-    gw_map_result(&dev->conf->points[index].map, result, acquired_wall_ms, &reading);
+    gw_map_result(dev->conf->points[index].map, result, acquired_wall_ms, &reading);
     gw_bus_settle(loop, dev, index, &reading, false);
 }
 

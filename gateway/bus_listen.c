@@ -136,7 +136,7 @@ static void on_heard(void *ctx, struct gw_device *device, uint16_t index,
         gw_bus_tell_heard(dev, now_us);
         dev->silent_since_us = 0;
     }
-    gw_map_result(&dev->conf->points[index].map, result,
+    gw_map_result(dev->conf->points[index].map, result,
                   gw_wall_ms(loop->clock) - (now_us - acquired_us) / 1000, &reading);
     gw_bus_settle(loop, dev, index, &reading, false);
 }

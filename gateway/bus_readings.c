@@ -49,13 +49,13 @@ static void tell_too_large(struct gw_bus_loop *loop, const struct gw_bus_device 
     *is_told = true;
 }
 
-static bool put(struct gw_bus_loop *loop, const struct gw_publish *publish, size_t payload_len,
-                const struct gw_seq_places *places, int64_t acquired_wall_ms)
+static bool put(struct gw_bus_loop *loop, const char *topic, const struct gw_publish *publish,
+                size_t payload_len, const struct gw_seq_places *places, int64_t acquired_wall_ms)
 {
     const struct gw_message message = {
         .seq_at = places->at,
         .n_seq_at = places->n,
-        .topic = publish->topic,
+        .topic = topic,
         .payload = loop->payload,
         .payload_len = payload_len,
         .qos = publish->qos,
@@ -76,12 +76,12 @@ static void publish_point(struct gw_bus_loop *loop, struct gw_bus_device *dev, s
     struct gw_seq_places places;
     size_t len;
 
-    if (gw_payload_point(&conf->publish, &conf->map, reading, loop->payload, loop->payload_size,
-                         &len, &places) != GW_OK) {
+    if (gw_payload_point(conf->publish, conf->map, reading, loop->payload, loop->payload_size, &len,
+                         &places) != GW_OK) {
         tell_too_large(loop, dev, conf->name, &point->is_too_large);
         return;
     }
-    if (put(loop, &conf->publish, len, &places, reading->acquired_wall_ms))
+    if (put(loop, conf->topic, conf->publish, len, &places, reading->acquired_wall_ms))
         gw_filter_published(&point->filter, reading, now_us);
 }
 
@@ -107,7 +107,7 @@ static bool take(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t ind
 static void publish(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t index,
                     int64_t now_us)
 {
-    if (dev->conf->points[index].publish.per == GW_PER_DEVICE)
+    if (dev->conf->points[index].publish->per == GW_PER_DEVICE)
         dev->wants_message = true;
     else
         publish_point(loop, dev, index, now_us);
@@ -119,7 +119,7 @@ void gw_bus_settle(struct gw_bus_loop *loop, struct gw_bus_device *dev, size_t i
     int64_t now_us = gw_now_us(loop->clock);
 
     if (!take(loop, dev, index, reading, once) &&
-        gw_filter_wants(&dev->conf->points[index].publish, &dev->points[index].filter,
+        gw_filter_wants(dev->conf->points[index].publish, &dev->points[index].filter,
                         &dev->readings[index], now_us))
         publish(loop, dev, index, now_us);
 }
@@ -148,7 +148,7 @@ void gw_bus_settle_bad(struct gw_bus_loop *loop, struct gw_bus_device *dev, size
 
 static bool is_in_message(const struct gw_bus_device *dev, size_t index)
 {
-    return dev->conf->points[index].publish.per == GW_PER_DEVICE &&
+    return dev->conf->points[index].publish->per == GW_PER_DEVICE &&
            (dev->points[index].group != GW_SCHEDULE_NO_GROUP || dev->points[index].is_heard);
 }
 
@@ -169,7 +169,7 @@ void gw_bus_flush(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t n
     for (size_t i = 0; i < dev->conf->n_points; i++)
         if (is_in_message(dev, i) && dev->readings[i].acquired_wall_ms > newest_wall_ms)
             newest_wall_ms = dev->readings[i].acquired_wall_ms;
-    if (!put(loop, &dev->conf->publish, len, &places, newest_wall_ms))
+    if (!put(loop, dev->conf->topic, &dev->conf->publish, len, &places, newest_wall_ms))
         return;
     for (size_t i = 0; i < dev->conf->n_points; i++)
         if (is_in_message(dev, i))

@@ -99,7 +99,7 @@ static struct gw_map map_of(const struct gw_bus_loop *loop, const struct gw_bus_
     const struct gw_bus_point *point =
         &loop->devices[job->order.device].points[job->order.values.items[i].point];
 
-    return gw_map_at_scale(&point_of(loop, job, i)->map, point->exp10);
+    return gw_map_at_scale(point_of(loop, job, i)->map, point->exp10);
 }
 
 static bool prepare(struct gw_bus_loop *loop, struct gw_bus_job *job,
@@ -384,7 +384,7 @@ static bool take_reading(struct gw_bus_loop *loop, struct gw_bus_job *job, uint1
     struct gw_reading reading;
 
     dev->points[point].exp10 = result->exp10;
-    gw_map_result(&dev->conf->points[point].map, result, wall_ms, &reading);
+    gw_map_result(dev->conf->points[point].map, result, wall_ms, &reading);
     gw_bus_settle_now(loop, dev, point, &reading);
     if (dev->readings[point].quality != GW_GOOD) {
         *ret_reason = dev->readings[point].reason;

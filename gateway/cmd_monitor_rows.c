@@ -76,7 +76,7 @@ static void add_device(struct gw_monitor_rows *rows, const struct gw_bus_conf *b
     add_state(rows, bus->name, conf->name, target);
     target.kind = OF_DEVICE;
     if (conf->publish.per == GW_PER_DEVICE)
-        add_target(rows, conf->publish.topic, target);
+        add_target(rows, conf->topic, target);
     for (size_t p = 0; p < conf->n_points; p++) {
         struct gw_monitor_row *row = &rows->rows[rows->n];
 
@@ -90,8 +90,8 @@ static void add_device(struct gw_monitor_rows *rows, const struct gw_bus_conf *b
         target.kind = OF_POINT;
         target.point = &conf->points[p];
         target.row = row;
-        if (conf->points[p].publish.per == GW_PER_POINT)
-            add_target(rows, conf->points[p].publish.topic, target);
+        if (conf->points[p].publish->per == GW_PER_POINT)
+            add_target(rows, conf->points[p].topic, target);
     }
 }
 
@@ -227,7 +227,7 @@ static struct gw_monitor_row *find_row(struct gw_monitor_rows *rows, const struc
             continue;
         if (gw_scan_is(key, point->name)) {
             *ret_point = point;
-            return point->publish.per == GW_PER_DEVICE ? &rows->rows[at] : NULL;
+            return point->publish->per == GW_PER_DEVICE ? &rows->rows[at] : NULL;
         }
         at++;
     }
@@ -254,7 +254,7 @@ static void take_device(struct gw_monitor_rows *rows, const struct target *targe
     for (at = 0; gw_scan_next(object, &at, &key, &value);)
         if ((row = find_row(rows, target, &key, &point))) {
             gw_monitor_text(&value, text, sizeof text);
-            make_good(row, text, point->map.unit ? point->map.unit : "", wall_ms);
+            make_good(row, text, point->map->unit ? point->map->unit : "", wall_ms);
         }
     for (at = 0; bad.type == GW_SCAN_OBJECT && gw_scan_next(&bad, &at, &key, &value);)
         if ((row = find_row(rows, target, &key, &point))) {
@@ -278,7 +278,7 @@ static void all_bad(struct gw_monitor_rows *rows, const struct target *target, c
 
         if (point->access == GW_ACCESS_W)
             continue;
-        if (point->publish.per == GW_PER_DEVICE)
+        if (point->publish->per == GW_PER_DEVICE)
             make_bad(&rows->rows[at], reason, wall_ms);
         at++;
     }
@@ -304,7 +304,7 @@ static void take_value(struct gw_monitor_rows *rows, const struct target *target
 {
     const bool is_point = target->kind == OF_POINT;
     const enum gw_payload_format format =
-        is_point ? target->point->publish.payload : GW_PAYLOAD_JSON;
+        is_point ? target->point->publish->payload : GW_PAYLOAD_JSON;
     struct gw_scan_value object;
 
     if (message->payload_len == 0)

@@ -37,7 +37,7 @@ static bool print_point(const struct gw_talk *talk, size_t index)
     printf("%-24s ", point->name);
     if (reading->quality == GW_GOOD) {
         print_value(&reading->value, reading->enum_name);
-        printf("%s%s\n", point->map.unit ? " " : "", point->map.unit ? point->map.unit : "");
+        printf("%s%s\n", point->map->unit ? " " : "", point->map->unit ? point->map->unit : "");
     } else {
         printf("bad: %s\n", reading->reason ? reading->reason : "not_read_yet");
     }

@@ -252,7 +252,7 @@ static void on_result(void *ctx, uint16_t point, const struct gw_result *result)
     struct gw_reading reading;
     char number[GW_NUMBER_TEXT];
 
-    gw_map_result(&conf->map, result, 0, &reading);
+    gw_map_result(conf->map, result, 0, &reading);
     printf("    %-24s ", conf->name);
     if (reading.quality != GW_GOOD)
         printf("no value: %s\n", reading.reason ? reading.reason : "bad");
@@ -264,7 +264,7 @@ static void on_result(void *ctx, uint16_t point, const struct gw_result *result)
         printf("%s\n", reading.value.b ? "true" : "false");
     else
         printf("%.*s%s%s\n", (int)gw_number_print(&reading.value, number), number,
-               conf->map.unit ? " " : "", conf->map.unit ? conf->map.unit : "");
+               conf->map->unit ? " " : "", conf->map->unit ? conf->map->unit : "");
 }
 
 static int64_t no_time(void *ctx)

@@ -376,7 +376,7 @@ static enum gw_command_code take_plain(struct reading *r, const char *payload, s
     const struct gw_point_conf *point = &r->device->points[r->point];
     const struct gw_value text = {.kind = GW_TEXT, .text = {payload, len}};
 
-    if (point->traits.kind != GW_TEXT && point->map.n_enums == 0)
+    if (point->traits.kind != GW_TEXT && point->map->n_enums == 0)
         return refuse(r, GW_COMMAND_BAD_PAYLOAD,
                       "the payload is neither JSON nor a plain value for %s, which takes %s",
                       point->name,
@@ -394,7 +394,7 @@ static enum gw_command_code take_point(struct reading *r, const struct gw_scan_v
     if (json->type == GW_SCAN_OBJECT)
         return take_envelope(r, json, "value");
     /* 0042 and true are texts for a point of text, as they stand. */
-    if (point->traits.kind == GW_TEXT && json->type != GW_SCAN_TEXT && point->map.n_enums == 0)
+    if (point->traits.kind == GW_TEXT && json->type != GW_SCAN_TEXT && point->map->n_enums == 0)
         return take_plain(r, payload, len);
     return take_json(r, (size_t)r->point, json);
 }

@@ -71,22 +71,22 @@ static enum gw_command_code check_name(const struct gw_point_conf *point,
 {
     char names[NAMES_TEXT];
 
-    for (size_t i = 0; i < point->map.n_enums; i++)
-        if (is_text(value, point->map.enums[i].name))
+    for (size_t i = 0; i < point->map->n_enums; i++)
+        if (is_text(value, point->map->enums[i].name))
             return GW_COMMAND_OK;
-    if (point->map.n_enums == 0)
+    if (point->map->n_enums == 0)
         return point->traits.kind == GW_TEXT
                    ? GW_COMMAND_OK
                    : refuse(why, GW_COMMAND_WRONG_TYPE, "%s takes %s, not a text", point->name,
                             point->traits.kind == GW_BOOL ? "true or false" : "a number");
     return refuse(why, GW_COMMAND_UNKNOWN_NAME, "%s takes %s", point->name,
-                  list_names(&point->map, names));
+                  list_names(point->map, names));
 }
 
 static enum gw_command_code check_limits(const struct gw_point_conf *point,
                                          const struct gw_value *value, char why[GW_COMMAND_WHY])
 {
-    const struct gw_map *map = &point->map;
+    const struct gw_map *map = point->map;
     char text[GW_NUMBER_TEXT];
     double x = gw_value_to_double(value);
 
@@ -103,7 +103,7 @@ static enum gw_command_code check_limits(const struct gw_point_conf *point,
 static enum gw_command_code check_step(const struct gw_point_conf *point,
                                        const struct gw_value *value, char why[GW_COMMAND_WHY])
 {
-    const struct gw_map *map = &point->map;
+    const struct gw_map *map = point->map;
     const struct gw_value step = {.kind = GW_FLOAT64, .f64 = map->step},
                           from = {.kind = GW_FLOAT64, .f64 = map->has_min ? map->min : 0};
     struct gw_wide wide, wide_step, wide_from;
@@ -139,7 +139,7 @@ static enum gw_command_code check_allowed(const struct gw_point_conf *point,
 static enum gw_command_code explain(const struct gw_point_conf *point, const struct gw_value *value,
                                     char why[GW_COMMAND_WHY])
 {
-    const struct gw_map *map = &point->map;
+    const struct gw_map *map = point->map;
     const struct gw_point_traits *traits = &point->traits;
     char text[GW_NUMBER_TEXT], scale[GW_NUMBER_TEXT], names[NAMES_TEXT];
     const struct gw_value unit = {.kind = GW_DECIMAL, .dec = map->scale};
@@ -197,7 +197,7 @@ enum gw_command_code gw_command_check(const struct gw_point_conf *point,
         code = check_allowed(point, value, why);
     /* With a scale of the device what fits is known only when that was read. */
     if (code == GW_COMMAND_OK && !point->traits.is_scaled &&
-        gw_map_unscale(&point->map, &point->traits, value, &raw) != GW_OK)
+        gw_map_unscale(point->map, &point->traits, value, &raw) != GW_OK)
         code = value->kind == GW_TEXT
                    ? refuse(why, GW_COMMAND_OUT_OF_RANGE, "this does not fit into %s", point->name)
                    : explain(point, value, why);

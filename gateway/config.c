@@ -68,6 +68,8 @@ static void free_scratch(struct gw_loader *loader)
     gw_strmap_free(&loader->device_names);
     gw_strmap_free(&loader->point_names);
     gw_strmap_free(&loader->enum_names);
+    gw_share_free(&loader->shared);
+    gw_share_free(&loader->memory.scalars);
     gw_arena_free(&loader->memory.nodes);
 }
 

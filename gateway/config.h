@@ -24,9 +24,8 @@ struct gw_deadband {
     bool is_percent; /* of the last published value */
 };
 
+/* How messages are made, but for their topic: the same for most points. */
 struct gw_publish {
-    const char *
-        topic; /* ready: all variables expanded; of the point, or with GW_PER_DEVICE of the device */
     const char *topic_template; /* as written, for reports */
     enum gw_payload_format payload;
     const char *
@@ -101,8 +100,9 @@ struct gw_point_conf {
     int64_t interval_us;
     int64_t stale_after_us; /* of a point that is heard: bad after this long without it; 0: never */
     enum gw_access access;
-    struct gw_map map;
-    struct gw_publish publish;
+    const char *topic; /* ready: all variables expanded; with GW_PER_DEVICE that of the device */
+    const struct gw_map *map; /* these two are shared with the points that have them alike */
+    const struct gw_publish *publish;
     const struct gw_write_conf *write; /* NULL for a point that is only read */
 };
 
@@ -115,7 +115,8 @@ struct gw_device_conf {
     int64_t offline_after_us; /* failing at least this long, and ... */
     int retries; /* ... more often than this, a device counts as offline; asked again at once after a timeout */
     int64_t retry_max_us;      /* longest pause between probes of an offline device */
-    struct gw_publish publish; /* of the device's message, with GW_PER_DEVICE */
+    const char *topic;         /* of the device's message, with GW_PER_DEVICE; else NULL */
+    struct gw_publish publish; /* the same */
     const char *set_topic,
         *result_topic;            /* for several points at once; NULL without any to write */
     struct gw_point_conf *points; /* the enabled ones */

@@ -55,7 +55,7 @@ struct device_drafts {
     struct
         gw_template_draft template; /* decoded when the template was read; here only to be passed over */
     struct gw_settings settings;
-    void *device_conf, *point_proto;
+    void *device_conf, *point_proto, *point_draft;
     const struct gw_variable *variables;
     const struct gw_yaml_node *own_points, *template_points;
     size_t n_before; /* mistakes: with none since then the driver can be asked */
@@ -136,9 +136,15 @@ static void resolve_device_topic(struct gw_loader *loader, const struct gw_devic
         device->publish.per = GW_PER_POINT;
         return;
     }
-    if (gw_resolve_publish(loader, &context->settings, context->variables, context->layer,
-                           device->mark, true, &device->publish))
-        gw_claim_topic(loader, device->publish.topic, device->mark, device->name, NULL);
+    const struct gw_publish_source source = {
+        .settings = &context->settings,
+        .variables = context->variables,
+        .layer = context->layer,
+        .mark = device->mark,
+        .is_device = true,
+    };
+    if (gw_resolve_publish(loader, &source, &device->topic, &device->publish))
+        gw_claim_topic(loader, device->topic, device->mark, device->name, NULL);
 }
 
 bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
@@ -156,6 +162,7 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
     drafts.device_conf = gw_arena_alloc(&loader->memory.texts, driver->device_conf_size);
     memcpy(drafts.device_conf, bus->device_proto, driver->device_conf_size);
     drafts.point_proto = gw_alloc(1, driver->point_conf_size);
+    drafts.point_draft = gw_alloc(1, driver->point_conf_size);
     memcpy(drafts.point_proto, bus->point_proto, driver->point_conf_size);
     gw_decode_defaults(loader, gw_device_section.keys, &drafts.device, false);
     const struct gw_template *template = find_template(loader, bus, node);
@@ -176,6 +183,7 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
             .lacks_template = lacks_template,
             .settings = drafts.settings,
             .point_proto = drafts.point_proto,
+            .point_draft = drafts.point_draft,
             .variables = &variable,
             .layer = &layer,
         };
@@ -187,6 +195,7 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
         gw_resolve_device_writes(loader, &context);
     }
     free(drafts.point_proto);
+    free(drafts.point_draft);
     bool is_kept = !loader->is_off && ret_device->n_points > 0;
     loader->is_off = was_off;
     return is_kept;

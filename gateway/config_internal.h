@@ -14,6 +14,7 @@ struct gw_loader {
     const struct gw_config_env *env;
     struct gw_diags *diags;
     struct gw_yaml_memory memory; /* texts: becomes the config's own; nodes: freed after the load */
+    struct gw_share shared;       /* structs that many points have alike, in memory.texts */
     const char *file, *dir; /* the main file, and its folder without a final slash ("." for none) */
     struct gw_config *config;    /* in memory.texts */
     struct gw_strmap templates;  /* by name: struct gw_template */
@@ -176,6 +177,7 @@ struct gw_device_context {
     bool lacks_template; /* it names one that cannot be used: what is missing may be in there */
     struct gw_settings settings;
     const void *point_proto;
+    void *point_draft; /* room for what the driver's keys say of one point */
     const struct gw_variable *variables;
     const struct gw_layer *layer;
 };
@@ -223,10 +225,20 @@ void gw_resolve_device_writes(struct gw_loader *loader, const struct gw_device_c
 void gw_load_publish(struct gw_loader *loader, const struct gw_section *section,
                      const struct gw_yaml_node *map, const struct gw_yaml_node *flat,
                      struct gw_settings *settings);
-/* Resolves settings into what the runtime wants, with topic and payload expanded. False after a mistake. */
-bool gw_resolve_publish(struct gw_loader *loader, const struct gw_settings *settings,
-                        const struct gw_variable *variables, const struct gw_layer *layer,
-                        struct gw_mark mark, bool is_device, struct gw_publish *ret_publish);
+/* What is said of one message, and where from. */
+struct gw_publish_source {
+    const struct gw_settings *settings;
+    const struct gw_variable *variables;
+    const struct gw_layer *layer;
+    struct gw_mark mark;
+    bool is_device;
+};
+/* Resolves it into what the runtime wants, with topic and payload expanded. False after a mistake. */
+bool gw_resolve_publish(struct gw_loader *loader, const struct gw_publish_source *source,
+                        const char **ret_topic, struct gw_publish *ret_publish);
+/* The same for a point of a device's message: what the device says holds for the payload. */
+void gw_join_publish(const struct gw_settings *settings, const struct gw_publish *device,
+                     struct gw_publish *ret_publish);
 /* Checks what can be told without the driver. */
 void gw_check_map(struct gw_loader *loader, const struct gw_point_draft *draft,
                   const struct gw_layer *layer);

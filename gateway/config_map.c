@@ -124,7 +124,7 @@ static void resolve_enum(const struct mapping *m, const struct gw_yaml_node *map
         return;
     }
     gw_strmap_clear(names);
-    enums = gw_arena_alloc(&m->loader->memory.texts, map->n_entries * sizeof *enums);
+    enums = gw_arena_alloc(&m->loader->memory.nodes, map->n_entries * sizeof *enums);
     for (const struct gw_yaml_node *entry = map->first; entry; entry = entry->next)
         if (check_enum_name(m, entry, names) && parse_raw(m, entry, &enums[n].raw))
             enums[n++].name = entry->text;
@@ -134,7 +134,8 @@ static void resolve_enum(const struct mapping *m, const struct gw_yaml_node *map
             gw_diag_add(m->loader->diags, gw_yaml_key_mark(map),
                         "\"enum\" has two names for %lld: \"%.40s\" and \"%.40s\"",
                         (long long)enums[i].raw, enums[i - 1].name, enums[i].name);
-    ret_map->enums = enums;
+    ret_map->enums =
+        gw_share(&m->loader->shared, &m->loader->memory.texts, enums, n * sizeof *enums);
     ret_map->n_enums = n;
 }
 
@@ -206,12 +207,17 @@ static void resolve_invalid(const struct mapping *m, const struct gw_yaml_node *
 {
     bool is_list = list->kind == GW_YAML_LIST;
     size_t n = 0, n_items = is_list ? list->n_entries : 1;
-    struct gw_value *values = gw_arena_alloc(&m->loader->memory.texts, n_items * sizeof *values);
+    struct gw_value *values = gw_arena_alloc(&m->loader->memory.nodes, n_items * sizeof *values);
+    struct gw_value value;
 
     for (const struct gw_yaml_node *item = is_list ? list->first : list; item;
          item = is_list ? item->next : NULL)
-        n += check_invalid(m, item, &values[n]);
-    ret_map->invalid = values;
+        if (check_invalid(m, item, &value)) {
+            values[n].kind = value.kind; /* its padding stays zero, see gw_share */
+            values[n++].u = value.u;     /* integers and doubles: all of the union that is used */
+        }
+    ret_map->invalid =
+        gw_share(&m->loader->shared, &m->loader->memory.texts, values, n * sizeof *values);
     ret_map->n_invalid = n;
 }
 
@@ -246,24 +252,35 @@ void gw_check_map(struct gw_loader *loader, const struct gw_point_draft *draft,
                     draft->min, draft->max);
 }
 
+static void copy_decimal(const struct gw_decimal *from, struct gw_decimal *to)
+{
+    to->digits = from->digits;
+    to->exp10 = from->exp10;
+}
+
+/* Over zeroed memory, member by member, so that maps that are alike are so in every byte. */
+static void fill_map(const struct gw_point_draft *draft, struct gw_map *map)
+{
+    memset(map, 0, sizeof *map);
+    copy_decimal(&draft->scale, &map->scale);
+    copy_decimal(&draft->offset, &map->offset);
+    map->offset_first = draft->offset_first;
+    map->decimals = (int)draft->decimals;
+    map->unit = draft->unit;
+    map->has_min = !isnan(draft->min);
+    map->has_max = !isnan(draft->max);
+    map->min = isnan(draft->min) ? 0 : draft->min;
+    map->max = isnan(draft->max) ? 0 : draft->max;
+    map->step = draft->step;
+}
+
 void gw_resolve_map(struct gw_loader *loader, const struct gw_point_draft *draft,
                     const struct gw_layer *layer, const struct gw_point_traits *traits,
                     struct gw_map *ret_map)
 {
     const struct mapping m = {loader, layer, traits};
 
-    *ret_map = (struct gw_map){
-        .scale = draft->scale,
-        .offset = draft->offset,
-        .offset_first = draft->offset_first,
-        .decimals = (int)draft->decimals,
-        .unit = draft->unit,
-        .has_min = !isnan(draft->min),
-        .has_max = !isnan(draft->max),
-        .min = isnan(draft->min) ? 0 : draft->min,
-        .max = isnan(draft->max) ? 0 : draft->max,
-        .step = draft->step,
-    };
+    fill_map(draft, ret_map);
     check_kind(&m);
     if (draft->enums)
         resolve_enum(&m, draft->enums, ret_map);

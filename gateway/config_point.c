@@ -132,6 +132,11 @@ static void check_deadband(struct gw_loader *loader, const struct gw_settings *s
 
 /* ---- publishing ------------------------------------------------------------------------------------ */
 
+static const void *share(struct gw_loader *loader, const void *bytes, size_t size)
+{
+    return gw_share(&loader->shared, &loader->memory.texts, bytes, size);
+}
+
 /* A point of a device's message: what the device says holds for topic and payload. */
 static void join_device(struct gw_loader *loader, const struct gw_device_context *context,
                         const struct gw_layer *layer, const struct gw_settings *settings,
@@ -156,17 +161,10 @@ static void join_device(struct gw_loader *loader, const struct gw_device_context
                 "\"%s\" has no effect: the points of device \"%s\" share one message (per: device)",
                 unused[i], context->device->name);
     }
-    point->publish = *device;
-    point->publish.when = (enum gw_publish_when)settings->when;
-    point->publish.time_format = (enum gw_time_format)settings->time_format;
-    point->publish.on_bad = (enum gw_on_bad)settings->on_bad;
-    point->publish.deadband =
-        (struct gw_deadband){settings->deadband.amount, settings->deadband.is_percent};
-    point->publish.min_interval_us = settings->min_interval_us;
-    point->publish.max_silence_us = settings->max_silence_us;
-    point->publish.qos = (int)settings->qos;
-    point->publish.retain = settings->retain;
-    point->publish.has_seq = settings->seq;
+    struct gw_publish publish;
+    gw_join_publish(settings, device, &publish);
+    point->topic = context->device->topic;
+    point->publish = share(loader, &publish, sizeof publish);
 }
 
 static void publish_alone(struct gw_loader *loader, const struct gw_device_context *context,
@@ -175,10 +173,18 @@ static void publish_alone(struct gw_loader *loader, const struct gw_device_conte
 {
     const struct gw_variable variable = {"point", point->name, drafts->variables};
 
-    if (!gw_resolve_publish(loader, &drafts->settings, &variable, layer, point->mark, false,
-                            &point->publish))
-        return;
-    gw_claim_topic(loader, point->publish.topic, owner, context->device->name, point->name);
+    const struct gw_publish_source source = {
+        .settings = &drafts->settings,
+        .variables = &variable,
+        .layer = layer,
+        .mark = point->mark,
+    };
+    struct gw_publish publish;
+    bool is_good = gw_resolve_publish(loader, &source, &point->topic, &publish);
+
+    point->publish = share(loader, &publish, sizeof publish);
+    if (is_good)
+        gw_claim_topic(loader, point->topic, owner, context->device->name, point->name);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------- */
@@ -203,14 +209,16 @@ static void resolve_point(struct gw_loader *loader, const struct gw_device_conte
                           struct gw_point_conf *point)
 {
     size_t before = gw_diags_n_added(loader->diags);
+    struct gw_map map;
 
-    point->driver_conf = drafts->driver_conf;
+    point->driver_conf = share(loader, drafts->driver_conf, context->bus->driver->point_conf_size);
     point->interval_us = drafts->settings.interval_us;
     point->stale_after_us = drafts->settings.stale_after_us;
     point->access = (enum gw_access)drafts->point.access;
-    gw_resolve_map(loader, &drafts->point, layer, &point->traits, &point->map);
+    gw_resolve_map(loader, &drafts->point, layer, &point->traits, &map);
+    point->map = share(loader, &map, sizeof map);
     check_access(loader, context, layer, point);
-    check_deadband(loader, &drafts->settings, layer, point->name, point->map.unit);
+    check_deadband(loader, &drafts->settings, layer, point->name, point->map->unit);
     if (gw_diags_n_added(loader->diags) == before)
         gw_resolve_write(loader, context, &drafts->settings, &drafts->write, drafts->variables,
                          layer, point);
@@ -229,7 +237,7 @@ bool gw_load_point(struct gw_loader *loader, const struct gw_device_context *con
 
     drafts.point = loader->point_defaults;
     drafts.write = loader->write_defaults;
-    drafts.driver_conf = gw_arena_alloc(&loader->memory.texts, driver->point_conf_size);
+    drafts.driver_conf = context->point_draft;
     memcpy(drafts.driver_conf, context->point_proto, driver->point_conf_size);
     if ((of_template && !walk_layer(loader, driver, of_template, &drafts)) ||
         (own && !walk_layer(loader, driver, own, &drafts)))

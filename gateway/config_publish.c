@@ -50,76 +50,79 @@ static const char *without_point(struct gw_loader *loader, const char *topic)
 
     if (len <= n || strcmp(topic + len - n, suffix) != 0)
         return topic;
-    return gw_arena_text(&loader->memory.texts, topic, len - n);
+    return gw_share_text(&loader->memory.scalars, &loader->memory.texts, topic, len - n);
 }
 
-static bool resolve_topic(struct gw_loader *loader, const char *template,
-                          const struct gw_variable *variables, const struct gw_layer *layer,
-                          struct gw_mark mark, bool is_device, struct gw_publish *publish)
+static bool resolve_topic(struct gw_loader *loader, const struct gw_publish_source *source,
+                          const char **ret_template, const char **ret_topic)
 {
+    const char *template = source->settings->topic;
     char buf[GW_TOPIC_MAX_BYTES * 4], why[GW_TOPIC_WHY];
 
-    if (is_device)
+    if (source->is_device)
         template = without_point(loader, template);
-    publish->topic_template = template;
-    if (is_device && strstr(template, "${point}")) {
-        gw_diag_add(loader->diags, place_of(layer, "topic", mark),
+    *ret_template = template;
+    if (source->is_device && strstr(template, "${point}")) {
+        gw_diag_add(loader->diags, place_of(source->layer, "topic", source->mark),
                     "the topic of a device's message (per: device) cannot hold ${point}");
         return false;
     }
     if (template != loader->good_topic && gw_topic_check(template, true, why) != GW_OK) {
-        gw_diag_add(loader->diags, place_of(layer, "topic", mark), "topic \"%.300s\" %s", template,
-                    why);
+        gw_diag_add(loader->diags, place_of(source->layer, "topic", source->mark),
+                    "topic \"%.300s\" %s", template, why);
         return false;
     }
     loader->good_topic = template;
-    enum gw_err err = gw_text_expand(template, variables, NULL, buf, sizeof buf, why);
+    enum gw_err err = gw_text_expand(template, source->variables, NULL, buf, sizeof buf, why);
     if (err != GW_OK) {
-        gw_diag_add(loader->diags, place_of(layer, "topic", mark), "%s%s",
+        gw_diag_add(loader->diags, place_of(source->layer, "topic", source->mark), "%s%s",
                     err == GW_E_RANGE ? "topic " : "", why);
         return false;
     }
     if (gw_topic_check(buf, false, why) != GW_OK) {
-        gw_diag_add(loader->diags, place_of(layer, "topic", mark), "topic \"%.300s\" %s", buf, why);
+        gw_diag_add(loader->diags, place_of(source->layer, "topic", source->mark),
+                    "topic \"%.300s\" %s", buf, why);
         return false;
     }
-    publish->topic = gw_arena_text(&loader->memory.texts, buf, strlen(buf));
+    *ret_topic = gw_arena_text(&loader->memory.texts, buf, strlen(buf));
     return true;
 }
 
 /* ---- payload --------------------------------------------------------------------------------------- */
 
-static bool expand_payload(struct gw_loader *loader, const char *template,
-                           const struct gw_variable *variables, const struct gw_layer *layer,
-                           struct gw_mark mark, struct gw_publish *publish)
+static bool expand_payload(struct gw_loader *loader, const struct gw_publish_source *source,
+                           struct gw_publish *publish)
 {
+    const char *template = source->settings->payload;
     char buf[PAYLOAD_MAX_BYTES], why[GW_TOPIC_WHY];
-    enum gw_err err = gw_text_expand(template, variables, run_time_names, buf, sizeof buf, why);
+    enum gw_err err =
+        gw_text_expand(template, source->variables, run_time_names, buf, sizeof buf, why);
 
     if (err != GW_OK) {
-        gw_diag_add(loader->diags, place_of(layer, "payload", mark), "%s%s",
+        gw_diag_add(loader->diags, place_of(source->layer, "payload", source->mark), "%s%s",
                     err == GW_E_RANGE ? "payload " : "", why);
         return false;
     }
     publish->payload = GW_PAYLOAD_TEMPLATE;
-    publish->payload_template = strcmp(buf, template) == 0
-                                    ? template
-                                    : gw_arena_text(&loader->memory.texts, buf, strlen(buf));
+    publish->payload_template =
+        strcmp(buf, template) == 0
+            ? template
+            : gw_share_text(&loader->memory.scalars, &loader->memory.texts, buf, strlen(buf));
     return true;
 }
 
-static bool resolve_payload(struct gw_loader *loader, const char *payload,
-                            const struct gw_variable *variables, const struct gw_layer *layer,
-                            struct gw_mark mark, bool is_device, struct gw_publish *publish)
+static bool resolve_payload(struct gw_loader *loader, const struct gw_publish_source *source,
+                            struct gw_publish *publish)
 {
+    const char *payload = source->settings->payload;
     static const char *const formats[] = {"json", "value"};
 
     if (strcmp(payload, "json") == 0) {
         publish->payload = GW_PAYLOAD_JSON;
         return true;
     }
-    if (is_device) {
-        gw_diag_add(loader->diags, place_of(layer, "payload", mark),
+    if (source->is_device) {
+        gw_diag_add(loader->diags, place_of(source->layer, "payload", source->mark),
                     "the payload of a device's message (per: device) must be json");
         return false;
     }
@@ -128,10 +131,10 @@ static bool resolve_payload(struct gw_loader *loader, const char *payload,
         return true;
     }
     if (strstr(payload, "${"))
-        return expand_payload(loader, payload, variables, layer, mark, publish);
+        return expand_payload(loader, source, publish);
     const char *near = gw_suggest(payload, formats, 2);
     gw_diag_add(
-        loader->diags, place_of(layer, "payload", mark),
+        loader->diags, place_of(source->layer, "payload", source->mark),
         "payload \"%.60s\" is neither json nor value, nor a template with ${value} in it%s%s%s",
         payload, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return false;
@@ -186,27 +189,39 @@ void gw_check_settings(struct gw_loader *loader, const struct gw_settings *setti
                     "max_silence is shorter than min_interval");
 }
 
-bool gw_resolve_publish(struct gw_loader *loader, const struct gw_settings *settings,
-                        const struct gw_variable *variables, const struct gw_layer *layer,
-                        struct gw_mark mark, bool is_device, struct gw_publish *ret_publish)
+/* Over zeroed memory, member by member, so that policies that are alike are so in every byte. */
+static void fill_policy(const struct gw_settings *settings, struct gw_publish *publish)
 {
-    struct gw_publish publish = {
-        .per = (enum gw_publish_per)settings->per,
-        .when = (enum gw_publish_when)settings->when,
-        .time_format = (enum gw_time_format)settings->time_format,
-        .on_bad = (enum gw_on_bad)settings->on_bad,
-        .deadband = {settings->deadband.amount, settings->deadband.is_percent},
-        .min_interval_us = settings->min_interval_us,
-        .max_silence_us = settings->max_silence_us,
-        .qos = (int)settings->qos,
-        .retain = settings->retain,
-        .has_seq = settings->seq,
-    };
-    bool is_good =
-        resolve_topic(loader, settings->topic, variables, layer, mark, is_device, &publish);
+    memset(publish, 0, sizeof *publish);
+    publish->per = (enum gw_publish_per)settings->per;
+    publish->when = (enum gw_publish_when)settings->when;
+    publish->time_format = (enum gw_time_format)settings->time_format;
+    publish->on_bad = (enum gw_on_bad)settings->on_bad;
+    publish->deadband.amount = settings->deadband.amount;
+    publish->deadband.is_percent = settings->deadband.is_percent;
+    publish->min_interval_us = settings->min_interval_us;
+    publish->max_silence_us = settings->max_silence_us;
+    publish->qos = (int)settings->qos;
+    publish->retain = settings->retain;
+    publish->has_seq = settings->seq;
+}
 
-    is_good &=
-        resolve_payload(loader, settings->payload, variables, layer, mark, is_device, &publish);
-    *ret_publish = publish;
+bool gw_resolve_publish(struct gw_loader *loader, const struct gw_publish_source *source,
+                        const char **ret_topic, struct gw_publish *ret_publish)
+{
+    fill_policy(source->settings, ret_publish);
+    bool is_good = resolve_topic(loader, source, &ret_publish->topic_template, ret_topic);
+
+    is_good &= resolve_payload(loader, source, ret_publish);
     return is_good;
+}
+
+void gw_join_publish(const struct gw_settings *settings, const struct gw_publish *device,
+                     struct gw_publish *ret_publish)
+{
+    fill_policy(settings, ret_publish);
+    ret_publish->topic_template = device->topic_template;
+    ret_publish->payload = device->payload;
+    ret_publish->payload_template = device->payload_template;
+    ret_publish->per = device->per;
 }

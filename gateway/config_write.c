@@ -93,7 +93,7 @@ static bool take_value(struct gw_loader *loader, const char *key, const struct g
     }
     *ret_value = parse_value(node);
     if (point->traits.is_scaled ||
-        gw_map_unscale(&point->map, &point->traits, ret_value, &raw) == GW_OK)
+        gw_map_unscale(point->map, &point->traits, ret_value, &raw) == GW_OK)
         return true;
     gw_diag_add(loader->diags, gw_yaml_mark(node),
                 "%s value %s cannot be written to point \"%s\": it does not fit its type, limits, "
@@ -183,7 +183,7 @@ static void take_values(struct gw_loader *loader, const struct gw_write_draft *d
                         struct gw_write_conf *write)
 {
     bool is_number =
-        point->traits.kind != GW_TEXT && point->traits.kind != GW_BOOL && point->map.n_enums == 0;
+        point->traits.kind != GW_TEXT && point->traits.kind != GW_BOOL && point->map->n_enums == 0;
     const struct gw_yaml_node *change = gw_layer_find(layer, "max_change", GW_LEVEL_POINT);
 
     if (draft->allowed)
@@ -206,7 +206,6 @@ void gw_resolve_write(struct gw_loader *loader, const struct gw_device_context *
                       const struct gw_variable *variables, const struct gw_layer *layer,
                       struct gw_point_conf *point)
 {
-    const struct gw_publish *publish = &point->publish;
     struct gw_write_conf *write;
 
     check_useless(loader, layer, point);
@@ -227,13 +226,13 @@ void gw_resolve_write(struct gw_loader *loader, const struct gw_device_context *
     take_values(loader, draft, layer, point, write);
     check_safe_values(loader, layer, draft);
     point->write = write;
-    if (!loader->config->commands.is_enabled || !publish->topic)
+    if (!loader->config->commands.is_enabled || !point->topic)
         return;
     const struct gw_variable own = {"point", point->name, variables};
     const char *topic =
-        publish->per == GW_PER_DEVICE
-            ? gw_arena_print(&loader->memory.nodes, "%s/%s", publish->topic, point->name)
-            : publish->topic;
+        point->publish->per == GW_PER_DEVICE
+            ? gw_arena_print(&loader->memory.nodes, "%s/%s", point->topic, point->name)
+            : point->topic;
     take_topics(loader, &settings->write, topic, &own, layer, context->device, point->name,
                 point->mark, &write->set_topic, &write->result_topic);
 }
@@ -275,7 +274,7 @@ static const char *device_topic(struct gw_loader *loader, const struct gw_device
     char buf[GW_TOPIC_MAX_BYTES * 4], why[GW_TOPIC_WHY];
 
     if (context->device->publish.per == GW_PER_DEVICE)
-        return context->device->publish.topic;
+        return context->device->topic;
     if (len <= n || strcmp(template + len - n, suffix) != 0)
         return NULL;
     template = gw_arena_text(&loader->memory.nodes, template, len - n);

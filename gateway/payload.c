@@ -359,7 +359,7 @@ enum gw_err gw_payload_point(const struct gw_publish *publish, const struct gw_m
 
 static bool is_of_device(const struct gw_point_conf *point)
 {
-    return point->publish.per == GW_PER_DEVICE && point->access != GW_ACCESS_W;
+    return point->publish->per == GW_PER_DEVICE && point->access != GW_ACCESS_W;
 }
 
 static void put_reasons(struct out *out, const struct gw_device_conf *device,
@@ -404,7 +404,7 @@ enum gw_err gw_payload_device(const struct gw_device_conf *device,
         put(&out, ",");
         put_quoted(&out, device->points[i].name);
         put(&out, ":");
-        put_value(&out, STYLE_JSON, &device->points[i].map, &readings[i]);
+        put_value(&out, STYLE_JSON, device->points[i].map, &readings[i]);
     }
     put_reasons(&out, device, readings);
     if (device->publish.has_seq) {

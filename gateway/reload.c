@@ -123,15 +123,15 @@ static void visit_retained(const struct gw_bus_conf *bus,
         bool any_per_device = false;
 
         for (size_t k = 0; k < device->n_points; k++) {
-            const struct gw_publish *publish = &device->points[k].publish;
+            const struct gw_publish *publish = device->points[k].publish;
 
             if (publish->per == GW_PER_DEVICE)
                 any_per_device = true;
             else if (publish->retain)
-                visit(ctx, publish->topic);
+                visit(ctx, device->points[k].topic);
         }
         if (any_per_device && device->publish.retain)
-            visit(ctx, device->publish.topic);
+            visit(ctx, device->topic);
     }
 }
 

@@ -81,10 +81,10 @@ static const struct usual *usual_of(const struct gw_point_conf *conf)
 {
     for (size_t i = 0; i < sizeof usual_names / sizeof usual_names[0]; i++)
         if (strncmp(conf->name, usual_names[i].prefix, strlen(usual_names[i].prefix)) == 0 &&
-            is_same_unit(conf->map.unit, usual_names[i].usual.unit))
+            is_same_unit(conf->map->unit, usual_names[i].usual.unit))
             return &usual_names[i].usual;
     for (size_t i = 0; i < sizeof usual_units / sizeof usual_units[0]; i++)
-        if (is_same_unit(conf->map.unit, usual_units[i].unit))
+        if (is_same_unit(conf->map->unit, usual_units[i].unit))
             return &usual_units[i];
     return &usual_number;
 }
@@ -106,21 +106,21 @@ static double scale_down(const struct gw_map *map, double value)
 /* What the field can hold and the configuration allows. */
 static void limits_of(const struct gw_point_conf *conf, double *ret_low, double *ret_high)
 {
-    double a = scale_up(&conf->map, conf->traits.raw_min);
-    double b = scale_up(&conf->map, conf->traits.raw_max);
+    double a = scale_up(conf->map, conf->traits.raw_min);
+    double b = scale_up(conf->map, conf->traits.raw_max);
     bool is_unlimited = conf->traits.raw_min == 0 && conf->traits.raw_max == 0;
 
     *ret_low = is_unlimited ? -1e9 : fmin(a, b);
     *ret_high = is_unlimited ? 1e9 : fmax(a, b);
-    if (conf->map.has_min)
-        *ret_low = fmax(*ret_low, conf->map.min);
-    if (conf->map.has_max)
-        *ret_high = fmin(*ret_high, conf->map.max);
+    if (conf->map->has_min)
+        *ret_low = fmax(*ret_low, conf->map->min);
+    if (conf->map->has_max)
+        *ret_high = fmin(*ret_high, conf->map->max);
 }
 
 static void choose_range(struct gw_sim_point *point, const struct usual *usual)
 {
-    const struct gw_map *map = &point->conf->map;
+    const struct gw_map *map = point->conf->map;
     double low, high;
 
     limits_of(point->conf, &low, &high);
@@ -157,13 +157,13 @@ void gw_sim_point_init(struct gw_sim_point *point, const struct gw_point_conf *c
     choose_range(point, usual);
     if (conf->traits.kind == GW_TEXT)
         point->kind = GW_SIM_TEXT;
-    else if (conf->map.n_enums > 0)
+    else if (conf->map->n_enums > 0)
         point->kind = GW_SIM_NAMES;
     else if (conf->traits.kind == GW_BOOL)
         point->kind = GW_SIM_SWITCH;
     else if (is_setting)
         point->kind = GW_SIM_HOLD;
-    else if (usual->per_hour > 0 && !(conf->map.has_min && conf->map.has_max))
+    else if (usual->per_hour > 0 && !(conf->map->has_min && conf->map->has_max))
         point->kind = GW_SIM_COUNTER;
     if (point->kind == GW_SIM_COUNTER)
         choose_counter(point, usual);
@@ -198,7 +198,7 @@ static double counter_at(const struct gw_sim_point *point, double t_s)
 
 static double setting_of(const struct gw_sim_point *point)
 {
-    const struct gw_map *map = &point->conf->map;
+    const struct gw_map *map = point->conf->map;
     double from = map->has_min ? map->min : 0;
     double value = chance(point, 20, point->low, point->high);
 
@@ -224,7 +224,7 @@ static bool is_possible(const struct gw_point_conf *conf, struct gw_value raw)
     const struct gw_result result = {.value = raw};
     struct gw_reading reading;
 
-    gw_map_result(&conf->map, &result, 0, &reading);
+    gw_map_result(conf->map, &result, 0, &reading);
     return reading.quality == GW_GOOD;
 }
 
@@ -246,7 +246,7 @@ static struct gw_value integer_raw(const struct gw_point_conf *conf, double raw)
 
 static struct gw_value nearest_raw(const struct gw_point_conf *conf, double value, int steps_aside)
 {
-    double raw = scale_down(&conf->map, value);
+    double raw = scale_down(conf->map, value);
 
     if (conf->traits.kind == GW_FLOAT32)
         return (struct gw_value){.kind = GW_FLOAT32, .f32 = (float)raw};
@@ -274,7 +274,7 @@ static struct gw_value raw_of(const struct gw_sim_point *point, double value)
 
 static struct gw_value name_at(const struct gw_sim_point *point, double t_s)
 {
-    const struct gw_map *map = &point->conf->map;
+    const struct gw_map *map = point->conf->map;
     const struct gw_point_traits *traits = &point->conf->traits;
     size_t first = (size_t)(mix(point->seed, 1000 + turn_at(point, t_s)) % map->n_enums);
     double raw = 0;

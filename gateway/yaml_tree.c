@@ -203,7 +203,7 @@ static void take_scalar(struct loader *loader, const yaml_event_t *event)
     if (strlen(text) != len || event->data.scalar.tag)
         node->kind = GW_YAML_WRONG;
     else
-        node->text = gw_arena_text(&loader->memory->texts, text, len);
+        node->text = gw_share_text(&loader->memory->scalars, &loader->memory->texts, text, len);
 }
 
 static enum gw_err open_branch(struct loader *loader, const yaml_event_t *event,

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gateway/arena.h"
+#include "gateway/share.h"
 #include "gateway/diag.h"
 
 enum { GW_YAML_MAX_BYTES = 16 * 1024 * 1024, GW_YAML_MAX_DEPTH = 16, GW_YAML_MAX_EVENTS = 2000000 };
@@ -37,6 +37,8 @@ struct gw_yaml_node {
 /* Where the texts and nodes of trees go. One serves many files. */
 struct gw_yaml_memory {
     struct gw_arena texts; /* scalars: kept as long as the configuration */
+    struct gw_share
+        scalars;           /* those there are already: the same word of many points is kept once */
     struct gw_arena nodes; /* all else */
 };
 

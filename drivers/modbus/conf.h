@@ -112,6 +112,7 @@ struct modbus_type_spec {
     uint16_t n_regs;      /* 1-125; 0: key type was not given, see modbus_point_type */
     uint8_t shift, width; /* MODBUS_BITS, MODBUS_BITS32: from the least significant bit */
     uint8_t meaning;      /* enum modbus_meaning */
+    uint8_t unused[3];
 };
 
 /* Order of the bytes of a number in its registers; ABCD, the standard's, is 0. The letters are the 32-bit names; for
@@ -128,11 +129,12 @@ enum modbus_sentinels {
 
 enum modbus_numbering { MODBUS_NUMBERING_WIRE, MODBUS_NUMBERING_MODICON };
 
+/* This and modbus_type_spec have no padding, so that equal points are equal in every byte: they are kept once. */
 struct modbus_address {
-    bool is_set;
-    bool is_modicon; /* was written as 40001: fine with numbering: modicon only */
     enum modbus_area area;
     uint16_t first; /* 0-based, as on the wire */
+    bool is_set;
+    bool is_modicon; /* was written as 40001: fine with numbering: modicon only */
 };
 
 /* Bytes of a PDU, from the function on. */

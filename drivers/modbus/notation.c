@@ -60,7 +60,8 @@ static bool read_modicon(const char *text, struct modbus_address *ret)
     number = strtoul(text + 1, NULL, 10);
     if (number < 1 || number > 65536)
         return false;
-    *ret = (struct modbus_address){true, true, tables[text[0] - '0'], (uint16_t)(number - 1)};
+    *ret = (struct modbus_address){tables[text[0] - '0'], (uint16_t)(number - 1), .is_set = true,
+                                   .is_modicon = true};
     return true;
 }
 
@@ -81,7 +82,7 @@ enum gw_err modbus_parse_register(const char *text, void *field, struct gw_drive
                      number);
             return GW_E_CONFIG;
         }
-        *address = (struct modbus_address){true, false, areas[i].area, (uint16_t)number};
+        *address = (struct modbus_address){areas[i].area, (uint16_t)number, .is_set = true};
         return GW_OK;
     }
     if (read_number(text, &number))
@@ -244,7 +245,8 @@ static enum gw_err parse_bits(const struct type_name *row, const char *brackets,
                  shift, width, row->most);
         return GW_E_CONFIG;
     }
-    *ret = (struct modbus_type_spec){row->type, row->n_regs, (uint8_t)shift, (uint8_t)width, 0};
+    *ret = (struct modbus_type_spec){row->type, row->n_regs, .shift = (uint8_t)shift,
+                                     .width = (uint8_t)width};
     return GW_OK;
 }
 
@@ -263,7 +265,7 @@ static enum gw_err parse_sized(const struct type_name *row, const char *brackets
                  row->name, n_regs, row->most);
         return GW_E_CONFIG;
     }
-    *ret = (struct modbus_type_spec){row->type, (uint16_t)n_regs, 0, 0, 0};
+    *ret = (struct modbus_type_spec){.type = row->type, .n_regs = (uint16_t)n_regs};
     return GW_OK;
 }
 
@@ -313,7 +315,7 @@ enum gw_err modbus_parse_type(const char *text, void *field, struct gw_driver_di
             return GW_E_CONFIG;
         }
         *(struct modbus_type_spec *)field =
-            (struct modbus_type_spec){row->type, row->n_regs, 0, 0, row->meaning};
+            (struct modbus_type_spec){row->type, row->n_regs, .meaning = row->meaning};
         return GW_OK;
     }
     return refuse_type(text, diag);

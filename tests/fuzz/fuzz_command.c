@@ -17,29 +17,29 @@ static struct gw_point_conf points[] = {
     {.name = "speed",
      U16,
      .write = &write_conf,
-     .map = {.scale = {1, -2},
-             .decimals = -1,
-             .has_min = true,
-             .has_max = true,
-             .max = 50,
-             .step = 0.1}},
+     .map = &(const struct gw_map){.scale = {1, -2},
+                                   .decimals = -1,
+                                   .has_min = true,
+                                   .has_max = true,
+                                   .max = 50,
+                                   .step = 0.1}},
     {.name = "mode",
      U16,
      .write = &write_conf,
-     .map = {.scale = {1, 0}, .decimals = -1, .enums = modes, .n_enums = 2}},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1, .enums = modes, .n_enums = 2}},
     {.name = "on",
      .traits = {.kind = GW_BOOL, .raw_max = 1},
      .write = &write_conf,
-     .map = {.scale = {1, 0}, .decimals = -1}},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
     {.name = "label",
      .traits = {.kind = GW_TEXT},
      .write = &write_conf,
-     .map = {.scale = {1, 0}, .decimals = -1}},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
     {.name = "heat",
      .traits = {.kind = GW_FLOAT32},
      .write = &write_conf,
-     .map = {.scale = {1, 0}, .decimals = -1}},
-    {.name = "level", U16, .map = {.scale = {1, 0}, .decimals = -1}},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
+    {.name = "level", U16, .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
 };
 enum { N_POINTS = sizeof points / sizeof points[0] };
 static const struct gw_device_conf device = {
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct gw_value value = gw_command_value(&command.values, i);
 
             assert(conf->write && gw_command_check(conf, &value, again) == GW_COMMAND_OK);
-            assert(gw_map_unscale(&conf->map, &conf->traits, &value, &raw) == GW_OK);
+            assert(gw_map_unscale(conf->map, &conf->traits, &value, &raw) == GW_OK);
         }
     } else {
         assert(why[0]);

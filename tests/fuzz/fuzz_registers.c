@@ -43,7 +43,7 @@ static void check_again(const struct modbus_point_conf *point, const struct gw_v
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct modbus_point_conf point = {.address = {true, false, MODBUS_HOLDING, 0}};
+    struct modbus_point_conf point = {.address = {MODBUS_HOLDING, 0, .is_set = true}};
     uint16_t regs[MODBUS_REGS_MAX] = {0};
     char text[MODBUS_TEXT_MAX];
     struct gw_driver_diag diag;

@@ -21,5 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gw_diags_free(diags);
     gw_arena_free(&memory.texts);
     gw_arena_free(&memory.nodes);
+    gw_share_free(&memory.scalars);
     return 0;
 }

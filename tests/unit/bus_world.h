@@ -76,6 +76,7 @@ static struct world {
     struct gw_bus_conf conf;
     struct gw_device_conf device_confs[WORLD_DEVICES];
     struct gw_point_conf points[WORLD_DEVICES][WORLD_POINTS];
+    struct gw_publish policies[WORLD_DEVICES][WORLD_POINTS]; /* of the points */
     char names[WORLD_DEVICES][WORLD_POINTS][8], topics[WORLD_DEVICES][WORLD_POINTS][16];
     /* What the bus is changed to, one after the other. */
     struct gw_bus_conf next_confs[WORLD_CHANGES];
@@ -320,6 +321,8 @@ static inline int world_teardown(void **state)
     return 0;
 }
 
+static const struct gw_map as_it_is = {.scale = {.digits = 1}, .decimals = -1};
+
 /* Adds a device "dN" with points "p0".. at topics "dN/p0"..; gives its index. */
 static inline size_t world_add_device(size_t n_points, int64_t interval_us)
 {
@@ -334,8 +337,9 @@ static inline size_t world_add_device(size_t n_points, int64_t interval_us)
             .name = world.names[d][i],
             .interval_us = interval_us,
             .traits = {.kind = GW_INT, .can_read = true},
-            .map = {.scale = {.digits = 1}, .decimals = -1},
-            .publish = {.topic = world.topics[d][i], .qos = 1},
+            .topic = world.topics[d][i],
+            .map = &as_it_is,
+            .publish = &world.policies[d][i],
         };
         world.devices[d].values[i] = (int64_t)(100 * d + i);
     }
@@ -345,7 +349,8 @@ static inline size_t world_add_device(size_t n_points, int64_t interval_us)
         .offline_after_us = 3 * S,
         .retries = 1,
         .retry_max_us = 30 * S,
-        .publish = {.topic = names[d], .per = GW_PER_DEVICE},
+        .topic = names[d],
+        .publish = {.per = GW_PER_DEVICE},
         .points = world.points[d],
         .n_points = n_points,
     };

@@ -176,7 +176,7 @@ static inline void rig_take(struct rig *rig, const struct serial_frame *frame)
         if (!serial_reader_brings(&rig->reader, i))
             continue;
         serial_reader_read(&rig->reader, frame, i, &result);
-        gw_map_result(&rig->device->points[i].map, &result, 1, last);
+        gw_map_result(rig->device->points[i].map, &result, 1, last);
         if (last->value.kind == GW_TEXT) { /* borrowed until the next frame */
             memcpy(rig->texts[i], last->value.text.p, last->value.text.len);
             last->value.text.p = rig->texts[i];

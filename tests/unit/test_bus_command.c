@@ -149,8 +149,8 @@ static void a_command_is_written_read_back_and_published_at_once(void **state)
 {
     (void)state;
     add_device(2, 60 * S);
-    world.points[0][1].publish.when = GW_WHEN_CHANGE;
-    world.points[0][1].publish.deadband.amount = 1000;
+    world.policies[0][1].when = GW_WHEN_CHANGE;
+    world.policies[0][1].deadband.amount = 1000;
     start();
     world_run(1 * S);
     int64_t sent_us = world.now_us;

@@ -303,7 +303,7 @@ static void a_talker_shares_one_message_per_device(void **state)
     (void)state;
     size_t d = add_talker(2, 5 * S);
     for (size_t i = 0; i < 2; i++)
-        world.points[d][i].publish.per = GW_PER_DEVICE;
+        world.policies[d][i].per = GW_PER_DEVICE;
     for (int k = 0; k < 3; k++)
         for (uint16_t i = 0; i < 2; i++)
             say(1001 * S + k * S, 0, i, 10 * k + i);

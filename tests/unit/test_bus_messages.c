@@ -5,11 +5,9 @@
 static void publish_per_device(size_t device, enum gw_publish_when when)
 {
     for (size_t p = 0; p < world.device_confs[device].n_points; p++) {
-        struct gw_publish *publish = &world.points[device][p].publish;
-
-        publish->per = GW_PER_DEVICE;
-        publish->topic = world.device_confs[device].publish.topic;
-        publish->when = when;
+        world.policies[device][p].per = GW_PER_DEVICE;
+        world.policies[device][p].when = when;
+        world.points[device][p].topic = world.device_confs[device].topic;
     }
 }
 
@@ -142,7 +140,7 @@ static void what_the_outbox_did_not_take_is_offered_again(void **state)
 {
     (void)state;
     world_add_device(1, 1 * S);
-    world.points[0][0].publish.when = GW_WHEN_CHANGE;
+    world.policies[0][0].when = GW_WHEN_CHANGE;
     world_start();
     world_run(5 * S);
     world.is_full = true;
@@ -206,7 +204,7 @@ static void what_is_bad_by_wish_is_not_published(void **state)
 {
     (void)state;
     world_add_device(1, 1 * S);
-    world.points[0][0].publish.on_bad = GW_ON_BAD_SKIP;
+    world.policies[0][0].on_bad = GW_ON_BAD_SKIP;
     world_start();
     world_run(2 * S - 1);
     world.devices[0].is_silent = true;

@@ -57,21 +57,21 @@ static void what_is_not_said_has_its_documented_default(void **state)
     assert_null(d->template_name);
     assert_int_equal(p->interval_us, 1000000);
     assert_int_equal(p->access, GW_ACCESS_R);
-    assert_int_equal(p->map.scale.digits, 1);
-    assert_int_equal(p->map.scale.exp10, 0);
-    assert_int_equal(p->map.offset.digits, 0);
-    assert_int_equal(p->map.decimals, -1);
-    assert_null(p->map.unit);
-    assert_false(p->map.has_min || p->map.has_max);
-    assert_string_equal(p->publish.topic, "plant/d/p");
-    assert_string_equal(p->publish.topic_template, "${gateway}/${device}/${point}");
-    assert_int_equal(p->publish.payload, GW_PAYLOAD_JSON);
-    assert_int_equal(p->publish.qos, 1);
-    assert_false(p->publish.retain);
-    assert_int_equal(p->publish.when, GW_WHEN_EVERY);
-    assert_true(p->publish.deadband.amount == 0);
-    assert_int_equal(p->publish.max_silence_us, 0);
-    assert_int_equal(p->publish.on_bad, GW_ON_BAD_PUBLISH);
+    assert_int_equal(p->map->scale.digits, 1);
+    assert_int_equal(p->map->scale.exp10, 0);
+    assert_int_equal(p->map->offset.digits, 0);
+    assert_int_equal(p->map->decimals, -1);
+    assert_null(p->map->unit);
+    assert_false(p->map->has_min || p->map->has_max);
+    assert_string_equal(p->topic, "plant/d/p");
+    assert_string_equal(p->publish->topic_template, "${gateway}/${device}/${point}");
+    assert_int_equal(p->publish->payload, GW_PAYLOAD_JSON);
+    assert_int_equal(p->publish->qos, 1);
+    assert_false(p->publish->retain);
+    assert_int_equal(p->publish->when, GW_WHEN_EVERY);
+    assert_true(p->publish->deadband.amount == 0);
+    assert_int_equal(p->publish->max_silence_us, 0);
+    assert_int_equal(p->publish->on_bad, GW_ON_BAD_PUBLISH);
     gw_config_free(c);
 }
 
@@ -96,20 +96,43 @@ static void the_innermost_level_that_says_something_holds(void **state)
     assert_int_equal(a->retries, 0);
     assert_int_equal(((const struct toy_device *)a->driver_conf)->pause_us, 7000);
     assert_int_equal(a->points[0].interval_us, 3000000);
-    assert_int_equal(a->points[0].publish.qos, 0);
-    assert_true(a->points[0].publish.deadband.amount == 2 &&
-                !a->points[0].publish.deadband.is_percent);
+    assert_int_equal(a->points[0].publish->qos, 0);
+    assert_true(a->points[0].publish->deadband.amount == 2 &&
+                !a->points[0].publish->deadband.is_percent);
     assert_string_equal(((const struct toy_point *)a->points[0].driver_conf)->note, "of the bus");
     assert_int_equal(a->points[1].interval_us, 500000);
-    assert_int_equal(a->points[1].publish.qos, 2);
-    assert_int_equal(a->points[1].publish.when, GW_WHEN_CHANGE);
+    assert_int_equal(a->points[1].publish->qos, 2);
+    assert_int_equal(a->points[1].publish->when, GW_WHEN_CHANGE);
     assert_string_equal(((const struct toy_point *)a->points[1].driver_conf)->note, "own");
     assert_int_equal(b->timeout_us, 1000000);
     assert_int_equal(((const struct toy_device *)b->driver_conf)->pause_us, 0);
     assert_int_equal(b->points[0].interval_us, 4000000);
     assert_int_equal(b->points[0].traits.kind, GW_INT);
-    assert_false(b->points[0].publish.retain);
-    assert_true(a->points[0].publish.retain);
+    assert_false(b->points[0].publish->retain);
+    assert_true(a->points[0].publish->retain);
+    gw_config_free(c);
+}
+
+static void points_that_are_alike_share_what_is_said_of_them(void **state)
+{
+    struct gw_config *c = load(
+        HEAD "buses:\n  - name: line\n    driver: toy\n    place: here\n    devices:\n"
+             "      - { name: a, address: 1, points: [{ name: p, cell: 1, unit: V, enum: { 1: x "
+             "}, invalid: [7] }, { name: q, cell: 1, qos: 2, unit: A }] }\n"
+             "      - { name: b, address: 2, points: [{ name: p, cell: 1, unit: V, enum: { 1: x "
+             "}, invalid: [7] }] }\n");
+    const struct gw_point_conf *p = point_at(c, 0, 0), *q = point_at(c, 0, 1),
+                               *same = point_at(c, 1, 0);
+
+    (void)state;
+    assert_ptr_equal(same->map, p->map);
+    assert_ptr_equal(same->publish, p->publish);
+    assert_ptr_equal(same->driver_conf, p->driver_conf);
+    assert_ptr_equal(same->name, p->name);
+    assert_string_not_equal(same->topic, p->topic);
+    assert_ptr_equal(q->driver_conf, p->driver_conf);
+    assert_ptr_not_equal(q->map, p->map);
+    assert_ptr_not_equal(q->publish, p->publish);
     gw_config_free(c);
 }
 
@@ -158,7 +181,7 @@ static void a_device_lies_over_its_template(void **state)
     assert_int_equal(((const struct toy_device *)d->driver_conf)->pause_us, 1000);
     assert_int_equal(d->n_points, 3);
     assert_string_equal(d->points[0].name, "amp");
-    assert_string_equal(d->points[0].map.unit, "kA");
+    assert_string_equal(d->points[0].map->unit, "kA");
     assert_int_equal(d->points[0].interval_us, 5000000);
     assert_int_equal(((const struct toy_point *)d->points[0].driver_conf)->cell, 2);
     assert_string_equal(d->points[0].mark.file, "config.yaml");
@@ -217,10 +240,10 @@ static void topics_are_made_of_variables_of_all_levels(void **state)
 
     (void)state;
     assert_string_equal(c->mqtt.state_topic, "west/plant");
-    assert_string_equal(point_at(c, 0, 0)->publish.topic, "west/2/line/a/p");
-    assert_string_equal(point_at(c, 0, 1)->publish.topic, "east/1/2/line/a/q");
-    assert_string_equal(point_at(c, 1, 0)->publish.topic, "x/p");
-    assert_string_equal(point_at(c, 1, 1)->publish.topic, "west/3/line/b/q");
+    assert_string_equal(point_at(c, 0, 0)->topic, "west/2/line/a/p");
+    assert_string_equal(point_at(c, 0, 1)->topic, "east/1/2/line/a/q");
+    assert_string_equal(point_at(c, 1, 0)->topic, "x/p");
+    assert_string_equal(point_at(c, 1, 1)->topic, "west/3/line/b/q");
     gw_config_free(c);
 }
 
@@ -238,15 +261,15 @@ static void a_device_that_publishes_as_one_needs_no_topic_of_its_own(void **stat
     const struct gw_device_conf *d = c->buses[0].devices;
 
     (void)state;
-    assert_string_equal(d[0].publish.topic, "site/plant/a");
+    assert_string_equal(d[0].topic, "site/plant/a");
     assert_int_equal(d[0].publish.per, GW_PER_DEVICE);
-    assert_int_equal(d[0].points[0].publish.per, GW_PER_DEVICE);
-    assert_string_equal(d[0].points[1].publish.topic, "site/plant/a");
-    assert_string_equal(d[1].publish.topic, "own/b");
+    assert_int_equal(d[0].points[0].publish->per, GW_PER_DEVICE);
+    assert_string_equal(d[0].points[1].topic, "site/plant/a");
+    assert_string_equal(d[1].topic, "own/b");
     assert_int_equal(d[1].publish.qos, 0);
     assert_int_equal(d[2].publish.per, GW_PER_POINT);
-    assert_null(d[2].publish.topic);
-    assert_string_equal(d[2].points[0].publish.topic, "site/plant/c/p");
+    assert_null(d[2].topic);
+    assert_string_equal(d[2].points[0].topic, "site/plant/c/p");
     gw_config_free(c);
 }
 
@@ -259,10 +282,10 @@ static void payload_templates_keep_what_is_known_only_later(void **state)
                  "          - { name: q, cell: 1, payload: value }\n");
 
     (void)state;
-    assert_int_equal(point_at(c, 0, 0)->publish.payload, GW_PAYLOAD_TEMPLATE);
-    assert_string_equal(point_at(c, 0, 0)->publish.payload_template,
+    assert_int_equal(point_at(c, 0, 0)->publish->payload, GW_PAYLOAD_TEMPLATE);
+    assert_string_equal(point_at(c, 0, 0)->publish->payload_template,
                         "d/p=${value} ${unit} ${ts} ${time} ${quality} ${reason} ${raw}");
-    assert_int_equal(point_at(c, 0, 1)->publish.payload, GW_PAYLOAD_VALUE);
+    assert_int_equal(point_at(c, 0, 1)->publish->payload, GW_PAYLOAD_VALUE);
     gw_config_free(c);
 }
 
@@ -274,7 +297,7 @@ static void numbers_of_the_map_are_kept_as_written(void **state)
         load(BUS "      - name: d\n        address: 1\n        points:\n"
                  "          - { name: p, cell: 1, scale: 0.1, offset: -40.25, offset_first: true, "
                  "decimals: 2, unit: °C, min: -40, max: 1e3, step: 0.5, access: rw }\n");
-    const struct gw_map *map = &point_at(c, 0, 0)->map;
+    const struct gw_map *map = point_at(c, 0, 0)->map;
 
     (void)state;
     assert_int_equal(map->scale.digits, 1);
@@ -299,8 +322,8 @@ static void enums_are_sorted_and_hexadecimal_is_a_bit_pattern(void **state)
             "          - { name: q, cell: 1, kind: bit, enum: { true: open, false: closed } }\n"
             "          - { name: r, cell: 1, kind: fraction, invalid: [nan, -9999, 1.5] }\n"
             "          - { name: s, cell: 1, invalid: 0x8000 }\n");
-    const struct gw_map *p = &point_at(c, 0, 0)->map, *q = &point_at(c, 0, 1)->map,
-                        *r = &point_at(c, 0, 2)->map, *s = &point_at(c, 0, 3)->map;
+    const struct gw_map *p = point_at(c, 0, 0)->map, *q = point_at(c, 0, 1)->map,
+                        *r = point_at(c, 0, 2)->map, *s = point_at(c, 0, 3)->map;
     const struct gw_enum_name expected[] = {
         {-32768, "none"}, {-1, "gone"}, {0, "ready"}, {7, "fault"}};
 
@@ -649,6 +672,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(what_is_not_said_has_its_documented_default),
         CASE(the_innermost_level_that_says_something_holds),
+        CASE(points_that_are_alike_share_what_is_said_of_them),
         CASE(what_is_disabled_is_left_out),
         CASE(a_device_lies_over_its_template),
         CASE(templates_beside_the_configuration_come_before_the_stock),

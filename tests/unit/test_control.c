@@ -19,16 +19,16 @@ static struct gw_point_conf points[] = {
     {.name = "speed",
      .traits = {.kind = GW_UINT, .raw_max = 65535},
      .access = GW_ACCESS_RW,
-     .map = {.scale = {1, 0}, .decimals = -1, .has_max = true, .max = 50},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1, .has_max = true, .max = 50},
      .write = &writes[0]},
     {.name = "gate",
      .traits = {.kind = GW_BOOL, .raw_max = 1},
      .access = GW_ACCESS_RW,
-     .map = {.scale = {1, 0}, .decimals = -1},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1},
      .write = &writes[1]},
     {.name = "level",
      .traits = {.kind = GW_UINT, .raw_max = 65535},
-     .map = {.scale = {1, 0}, .decimals = -1}},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
 };
 static struct gw_device_conf device = {.name = "pump", .points = points, .n_points = 3};
 static struct gw_bus_conf bus = {.name = "plc", .devices = &device, .n_devices = 1};

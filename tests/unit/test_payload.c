@@ -210,7 +210,9 @@ static void a_template_that_looks_like_json_stays_json(void **state)
 
 static struct gw_point_conf device_point(const char *name, const struct gw_map *map)
 {
-    return (struct gw_point_conf){.name = name, .map = *map, .publish = {.per = GW_PER_DEVICE}};
+    static const struct gw_publish per_device = {.per = GW_PER_DEVICE};
+
+    return (struct gw_point_conf){.name = name, .map = map, .publish = &per_device};
 }
 
 static void a_device_is_one_object_of_its_points(void **state)
@@ -220,6 +222,7 @@ static void a_device_is_one_object_of_its_points(void **state)
         device_point("frequency", &plain), device_point("own_topic", &plain),
         device_point("reset", &plain),
     };
+    const struct gw_publish per_point = {.per = GW_PER_POINT};
     struct gw_device_conf device = {.points = points, .n_points = ARRAY_LEN(points)};
     struct gw_reading readings[] = {
         good(DEC_(2301, -1)), named(1, "running"), bad("timeout"), good(INT_(1)), {0},
@@ -228,7 +231,7 @@ static void a_device_is_one_object_of_its_points(void **state)
     size_t len;
 
     (void)state;
-    points[3].publish.per = GW_PER_POINT;
+    points[3].publish = &per_point;
     points[4].access = GW_ACCESS_W;
     readings[1].acquired_wall_ms = TS + 7; /* the newest */
     readings[3].acquired_wall_ms = TS + 9; /* not of this message */

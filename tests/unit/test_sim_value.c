@@ -25,12 +25,18 @@ static const struct gw_point_traits single = {.kind = GW_FLOAT32};
 static struct gw_point_conf make_point(struct gw_point_traits traits, const char *scale,
                                        const char *unit)
 {
-    struct gw_point_conf conf = {.name = "p", .traits = traits};
+    static struct gw_map maps[8]; /* more than one test has points at a time */
+    static size_t n_made;
+    struct gw_map *map = &maps[n_made++ % ARRAY_LEN(maps)];
 
-    conf.map.decimals = -1;
-    conf.map.unit = unit;
-    assert_int_equal(gw_decimal_parse(scale, &conf.map.scale), GW_OK);
-    return conf;
+    *map = (struct gw_map){.decimals = -1, .unit = unit};
+    assert_int_equal(gw_decimal_parse(scale, &map->scale), GW_OK);
+    return (struct gw_point_conf){.name = "p", .traits = traits, .map = map};
+}
+
+static struct gw_map *map_of(const struct gw_point_conf *conf)
+{
+    return (struct gw_map *)(uintptr_t)conf->map;
 }
 
 static double read_at(const struct gw_sim_point *point, int64_t t_us)
@@ -40,13 +46,13 @@ static double read_at(const struct gw_sim_point *point, int64_t t_us)
 
     gw_sim_point_value(point, t_us, &result.value);
     assert_int_equal(result.value.kind, point->conf->traits.kind);
-    gw_map_result(&point->conf->map, &result, 0, &reading);
+    gw_map_result(point->conf->map, &result, 0, &reading);
     if (reading.quality != GW_GOOD)
         fail_msg("at %lld s: %s (%s of kind %d, %g to %g, scale %lld e %d, limits %g to %g)",
                  (long long)(t_us / S), reading.reason,
-                 point->conf->map.unit ? point->conf->map.unit : "-", (int)point->kind, point->low,
-                 point->high, (long long)point->conf->map.scale.digits,
-                 point->conf->map.scale.exp10, point->conf->map.min, point->conf->map.max);
+                 point->conf->map->unit ? point->conf->map->unit : "-", (int)point->kind,
+                 point->low, point->high, (long long)point->conf->map->scale.digits,
+                 point->conf->map->scale.exp10, point->conf->map->min, point->conf->map->max);
     return gw_value_to_double(&reading.value);
 }
 
@@ -101,17 +107,18 @@ static void limits_of_the_configuration_win_over_what_is_usual(void **state)
     struct gw_point_conf power = make_point(s16, "1", "W");
 
     (void)state;
-    volts.map.has_min = volts.map.has_max = true;
-    volts.map.min = 390;
-    volts.map.max = 410;
+    map_of(&volts)->has_min = map_of(&volts)->has_max = true;
+    map_of(&volts)->min = 390;
+    map_of(&volts)->max = 410;
     assert_wave(&volts, 390, 410);
-    pulp.map.has_min = pulp.map.has_max = true;
-    pulp.map.min = 2;
-    pulp.map.max = 3.5;
+    map_of(&pulp)->has_min = map_of(&pulp)->has_max = true;
+    map_of(&pulp)->min = 2;
+    map_of(&pulp)->max = 3.5;
     assert_wave(&pulp, 2, 3.5);
-    power.map.has_min = power.map.has_max = true; /* usual inside of possible stays usual */
-    power.map.min = -30000;
-    power.map.max = 30000;
+    map_of(&power)->has_min = map_of(&power)->has_max =
+        true; /* usual inside of possible stays usual */
+    map_of(&power)->min = -30000;
+    map_of(&power)->max = 30000;
     assert_wave(&power, 100, 4000);
 }
 
@@ -162,16 +169,15 @@ static void a_setting_stays_until_it_is_written(void **state)
 
     (void)state;
     conf.access = GW_ACCESS_RW;
-    conf.map.has_min = conf.map.has_max = true;
-    conf.map.max = 50;
-    conf.map.step = 0.1;
+    map_of(&conf)->has_min = map_of(&conf)->has_max = true;
+    map_of(&conf)->max = 50;
+    map_of(&conf)->step = 0.1;
     gw_sim_point_init(&point, &conf, "bus", "device", 7);
     value = read_at(&point, 0);
     for (int64_t t = 0; t < HOUR; t += S)
         assert_true(read_at(&point, t) == value);
     command = F64_(round(value * 100) / 100);
-    assert_int_equal(gw_map_unscale(&conf.map, &conf.traits, &command, &raw),
-                     GW_OK); /* on a step */
+    assert_int_equal(gw_map_unscale(conf.map, &conf.traits, &command, &raw), GW_OK); /* on a step */
 }
 
 static void a_switch_changes_now_and_then(void **state)
@@ -203,8 +209,8 @@ static void an_enum_shows_all_names_that_fit_and_nothing_else(void **state)
     unsigned seen = 0;
 
     (void)state;
-    conf.map.enums = names;
-    conf.map.n_enums = ARRAY_LEN(names);
+    map_of(&conf)->enums = names;
+    map_of(&conf)->n_enums = ARRAY_LEN(names);
     gw_sim_point_init(&point, &conf, "bus", "device", 7);
     for (int64_t t = 0; t < HOUR; t += S) {
         double raw = read_at(&point, t);
@@ -234,12 +240,12 @@ static void the_same_seed_repeats_and_neighbours_differ(void **state)
 /* Whether the field holds any value between min and max. */
 static bool can_reach(const struct gw_point_conf *conf)
 {
-    double scale = gw_decimal_to_double(conf->map.scale),
-           offset = gw_decimal_to_double(conf->map.offset);
+    double scale = gw_decimal_to_double(conf->map->scale),
+           offset = gw_decimal_to_double(conf->map->offset);
     double a = conf->traits.raw_min * scale + offset, b = conf->traits.raw_max * scale + offset;
 
     return (conf->traits.raw_min == 0 && conf->traits.raw_max == 0) ||
-           (fmax(a, b) > conf->map.min + 2 && fmin(a, b) < conf->map.max - 2);
+           (fmax(a, b) > conf->map->min + 2 && fmin(a, b) < conf->map->max - 2);
 }
 
 /* Whatever map and field: a value that the mapping calls good, within the limits. */
@@ -253,8 +259,8 @@ static void a_float_steps_aside_of_what_means_no_value(void **state)
         struct gw_point_conf conf = make_point(single, "0.1", "V");
         struct gw_sim_point point;
 
-        conf.map.invalid = invalid;
-        conf.map.n_invalid = ARRAY_LEN(invalid);
+        map_of(&conf)->invalid = invalid;
+        map_of(&conf)->n_invalid = ARRAY_LEN(invalid);
         conf.access = GW_ACCESS_RW;
         gw_sim_point_init(&point, &conf, "bus", "device", seed);
         double value = read_at(&point, 0);
@@ -286,17 +292,17 @@ static void every_value_of_any_point_is_possible(void **state)
                        units[test_random_below(&random, ARRAY_LEN(units))]);
         struct gw_sim_point point;
 
-        conf.map.offset.digits = (int64_t)test_random_below(&random, 3) * 5;
-        conf.map.decimals = (int)test_random_below(&random, 4) - 1;
-        conf.map.invalid = invalid;
-        conf.map.n_invalid = test_random_below(&random, 2) ? ARRAY_LEN(invalid) : 0;
+        map_of(&conf)->offset.digits = (int64_t)test_random_below(&random, 3) * 5;
+        map_of(&conf)->decimals = (int)test_random_below(&random, 4) - 1;
+        map_of(&conf)->invalid = invalid;
+        map_of(&conf)->n_invalid = test_random_below(&random, 2) ? ARRAY_LEN(invalid) : 0;
         conf.access = test_random_below(&random, 4) ? GW_ACCESS_R : GW_ACCESS_RW;
         if (test_random_below(&random, 2) && conf.traits.raw_max != 15) {
-            conf.map.has_min = conf.map.has_max = true;
-            conf.map.max = 20 + (double)test_random_below(&random, 300);
-            conf.map.min = conf.map.max - 20;
+            map_of(&conf)->has_min = map_of(&conf)->has_max = true;
+            map_of(&conf)->max = 20 + (double)test_random_below(&random, 300);
+            map_of(&conf)->min = map_of(&conf)->max - 20;
             if (!can_reach(&conf))
-                conf.map.has_min = conf.map.has_max = false;
+                map_of(&conf)->has_min = map_of(&conf)->has_max = false;
         }
         gw_sim_point_init(&point, &conf, "bus", "device", (uint32_t)i);
         for (int k = 0; k < 200; k++)

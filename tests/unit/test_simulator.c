@@ -68,8 +68,10 @@ static struct gw_point_conf points[] = {
     {.name = "count",
      .access = GW_ACCESS_RW,
      .traits = {.kind = GW_UINT, .raw_max = 65535},
-     .map = {.scale = {1, 0}, .decimals = -1}},
-    {.name = "tag", .traits = {.kind = GW_TEXT}, .map = {.scale = {1, 0}, .decimals = -1}},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
+    {.name = "tag",
+     .traits = {.kind = GW_TEXT},
+     .map = &(const struct gw_map){.scale = {1, 0}, .decimals = -1}},
 };
 static struct gw_device_conf devices[] = {
     {.name = "a", .points = points, .n_points = 2},

@@ -42,6 +42,7 @@ static int teardown(void **state)
     gw_diags_free(load->diags);
     gw_arena_free(&load->memory.texts);
     gw_arena_free(&load->memory.nodes);
+    gw_share_free(&load->memory.scalars);
     free(load->said);
     free(load);
     return unlink(file);
