@@ -19,7 +19,7 @@
 enum { PAGE = 20, TOKEN_MAX = 1024, EVERY_MS = 1000 };
 
 struct monitor {
-    const char *url;
+    const char *url, *ca_file;
     char token[TOKEN_MAX];
     const char *server, *username,
         *password_file; /* of a broker; server NULL: the gateway is asked */
@@ -153,9 +153,11 @@ static bool ask_gateway(const struct monitor *monitor, struct gw_monitor_row **r
 {
     char *body;
     size_t len;
+    const struct gw_fetch_from from = {.url = monitor->url,
+                                       .token = monitor->token[0] ? monitor->token : NULL,
+                                       .ca_file = monitor->ca_file};
 
-    if (gw_http_fetch(monitor->url, "/api/v1/points", monitor->token[0] ? monitor->token : NULL,
-                      &body, &len, why) != GW_OK)
+    if (gw_http_fetch(&from, "/api/v1/points", &body, &len, why) != GW_OK)
         return false;
     const bool is_good = take_rows(body, ret_rows, ret_n);
     free(body);
@@ -332,11 +334,10 @@ static int take_option(struct monitor *monitor, const char **token_file, int arg
     const struct {
         const char *name;
         const char **value;
-    } options[] = {{"--url", &monitor->url},
-                   {"--token-file", token_file},
-                   {"--broker", &monitor->server},
-                   {"--username", &monitor->username},
-                   {"--password-file", &monitor->password_file}};
+    } options[] = {
+        {"--url", &monitor->url},           {"--ca-file", &monitor->ca_file},
+        {"--token-file", token_file},       {"--broker", &monitor->server},
+        {"--username", &monitor->username}, {"--password-file", &monitor->password_file}};
 
     for (size_t k = 0; k < sizeof options / sizeof options[0]; k++) {
         if (strcmp(argv[*i], options[k].name) != 0)
@@ -379,11 +380,12 @@ static int parse(struct monitor *monitor, int argc, char **argv, const char **wo
 
 static int show(struct monitor *monitor)
 {
-    const struct sigaction action = {.sa_handler = end};
+    const struct sigaction action = {.sa_handler = end}, ignore = {.sa_handler = SIG_IGN};
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGPIPE, &ignore, NULL); /* a connection that breaks is an answer, not an end */
     return isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && !monitor->is_once ? run_table(monitor)
                                                                               : run_lines(monitor);
 }
@@ -434,9 +436,9 @@ static int run(int argc, char **argv)
 
 const struct gw_verb gw_cmd_monitor = {
     .name = "monitor",
-    .usage =
-        "monitor [--url http://HOST:PORT] [--token-file FILE] [--broker URL|- -c FILE [--username "
-        "NAME] [--password-file FILE]] [--bad] [--once] [WORD...]",
+    .usage = "monitor [--url http[s]://HOST:PORT] [--ca-file FILE] [--token-file FILE] [--broker "
+             "URL|- -c "
+             "FILE [--username NAME] [--password-file FILE]] [--bad] [--once] [WORD...]",
     .summary = "show the points of a running gateway, live; WORDs have to stand in their names",
     .run = run,
 };

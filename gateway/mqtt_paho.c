@@ -23,6 +23,7 @@
 #include "gateway/mqtt_tls.h"
 #include "gateway/one_cpu.h"
 #include "gateway/readable.h"
+#include "gateway/tls_client.h"
 
 enum {
     /* Messages handed to Paho and not yet written to the socket. Paho 1.3.12 never frees topic and payload of those

@@ -1,6 +1,5 @@
 #include "gateway/mqtt_tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,9 +8,10 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <openssl/x509.h>
 
 #include "gateway/clock.h"
+#include "gateway/tls_client.h"
 
 enum { REFUSAL_WAIT_US = 500000 };
 
@@ -72,24 +72,6 @@ static enum gw_mqtt_why use_files(struct trial *trial)
                                   : ": there is no key in it, or it needs a key_password");
 }
 
-static void expect_host(struct trial *trial)
-{
-    const char *host = trial->server->host;
-    unsigned char number[16];
-
-    const bool is_number =
-        inet_pton(AF_INET, host, number) == 1 || inet_pton(AF_INET6, host, number) == 1;
-    if (!is_number)
-        SSL_set_tlsext_host_name(trial->ssl, host);
-    if (!trial->conf->verify)
-        return;
-    SSL_set_verify(trial->ssl, SSL_VERIFY_PEER, NULL);
-    if (is_number)
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(trial->ssl), host);
-    else
-        SSL_set1_host(trial->ssl, host);
-}
-
 /* Waits for what the last call asked for. false: it failed for good, or time is up. */
 static bool wait_ready(struct trial *trial, int rc)
 {
@@ -144,7 +126,7 @@ static enum gw_mqtt_why try_it(struct trial *trial, const struct gw_address *add
         why = say(trial, GW_MQTT_WHY_UNREACHABLE, "", strerror(error));
     } else {
         SSL_set_fd(trial->ssl, fd);
-        expect_host(trial);
+        (void)gw_tls_expect_host(trial->ssl, trial->server->host, trial->conf->verify);
         why = shake_hands(trial);
     }
     SSL_free(trial->ssl);

@@ -7,9 +7,6 @@
 #include "gateway/mqtt.h"
 #include "gateway/mqtt_address.h"
 
-/* What both accept: security level 2 (RSA of 2048 bits at least), which also means TLS 1.2 at least. */
-#define GW_TLS_CIPHERS "DEFAULT:@SECLEVEL=2"
-
 /* Gives GW_MQTT_WHY_FILE, _CERTIFICATE or _TLS with the reason in ret_text; _TIMEOUT; or _CLOSED when TLS itself is
  * fine. Blocks for timeout_us at most. */
 enum gw_mqtt_why gw_tls_explain(const struct gw_server *server, const struct gw_address *address,

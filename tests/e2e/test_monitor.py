@@ -68,7 +68,7 @@ def test_lines_tell_changes_until_it_is_ended(site):
 def test_what_cannot_be_asked_is_said(tmp_path, site):
     done = monitor("--once", "--url", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1 and "Connection refused" in done.stderr
-    assert "is not http://HOST[:PORT]" in monitor("--once", "--url", "https://127.0.0.1").stderr
+    assert "is not http://HOST[:PORT]" in monitor("--once", "--url", "ftp://127.0.0.1").stderr
     assert monitor("--token-file", str(tmp_path / "none")).returncode == 64
     assert monitor("--nonsense").returncode == 64
 
@@ -85,6 +85,57 @@ def test_a_token_is_sent(tmp_path, broker, modbus_tcp_slave, gateway, subscriber
     subscriber.wait_for("gw/m/voltage")
     assert "401" in monitor("--once", "--url", f"http://127.0.0.1:{port}").stderr
     assert "plc/m/voltage" in monitor("--once", "--url", f"http://127.0.0.1:{port}", "--token-file", str(token)).stdout
+
+
+def certificate(folder, name, alternative):
+    """A certificate that signs itself, and its key; gives their files."""
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-days", "2",
+                    "-addext", f"subjectAltName={alternative}", "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    return files
+
+
+def secure_site(folder, broker, slave, gateway, name, alternative):
+    """The URL, by address, of a gateway whose page has TLS, and the file of its certificate."""
+    cert, key = certificate(folder, name, alternative)
+    port = free_port()
+    config = make_config(broker, [tcp_bus(slave, [{"name": "m", "unit": 1, "points": POINTS[:1]}])])
+    config["http"] = {"port": port, "cert_file": str(cert), "key_file": str(key)}
+    Site(port, gateway(config))
+    return f"https://127.0.0.1:{port}", cert
+
+
+@pytest.mark.quick
+def test_a_gateway_with_tls_is_asked_when_its_certificate_is_believed(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
+    modbus_tcp_slave.unit(1).set("holding:0", [2301])
+    url, cert = secure_site(tmp_path, broker, modbus_tcp_slave, gateway, "box", "IP:127.0.0.1")
+    subscriber.wait_for("gw/m/voltage")
+    done = monitor("--once", "--url", url, "--ca-file", str(cert))
+    assert (done.returncode, done.stderr) == (0, "") and "plc/m/voltage\t230.1 V\tgood" in done.stdout
+
+    other, other_key = certificate(tmp_path, "other", "IP:127.0.0.1")
+    for options, reason in (([], "self-signed certificate"), (["--ca-file", str(other)], "self-signed certificate"),
+                            (["--ca-file", str(other_key)], "there is no certificate in it"),
+                            (["--ca-file", str(tmp_path / "none")], "there is no certificate in it")):
+        done = monitor("--once", "--url", url, *options)
+        assert done.returncode == 1 and reason in done.stderr and done.stdout == "", done.stderr
+
+
+def test_a_certificate_of_another_host_is_not_believed(tmp_path, broker, modbus_tcp_slave, gateway):
+    modbus_tcp_slave.unit(1)
+    url, cert = secure_site(tmp_path, broker, modbus_tcp_slave, gateway, "box", "DNS:box.plant.example,DNS:localhost")
+    done = monitor("--once", "--url", url, "--ca-file", str(cert))
+    assert done.returncode == 1 and "IP address mismatch" in done.stderr
+    assert monitor("--once", "--url", url.replace("127.0.0.1", "localhost"), "--ca-file", str(cert)).returncode == 0
+
+
+def test_tls_that_is_spoken_by_one_side_only_is_said(tmp_path, broker, modbus_tcp_slave, gateway, site):
+    done = monitor("--once", "--url", site.url.replace("http:", "https:"))
+    assert done.returncode == 1 and "no TLS connection" in done.stderr
+    (tmp_path / "secure").mkdir()
+    url, _ = secure_site(tmp_path, broker, modbus_tcp_slave, gateway, "box", "IP:127.0.0.1")
+    done = monitor("--once", "--url", url.replace("https:", "http:"))
+    assert done.returncode == 1 and "a gateway with TLS is asked with https://" in done.stderr, done.stderr
 
 
 class Terminal:
