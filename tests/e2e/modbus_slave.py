@@ -13,12 +13,7 @@ import threading
 import time
 from collections import namedtuple
 
-from pymodbus.factory import ServerDecoder
-from pymodbus.framer.rtu_framer import ModbusRtuFramer
-from pymodbus.framer.socket_framer import ModbusSocketFramer
-from pymodbus.pdu import ExceptionResponse
-from pymodbus.utilities import computeCRC
-
+from modbus_frames import Framer, crc16, execute, refusal, span
 from serial_instruments import Line
 
 Request = namedtuple("Request", "time unit function address count")
@@ -80,7 +75,7 @@ class Faults:
         if frame[2:4] == b"\0\0" and struct.unpack(">H", frame[4:6])[0] == len(frame) - 6:
             return frame[:6] + bytes([frame[6] ^ 3]) + frame[7:]
         body = bytes([frame[0] ^ 3]) + frame[1:-2]
-        return body + struct.pack(">H", computeCRC(body))
+        return body + struct.pack(">H", crc16(body))
 
 
 def _quietly(send, frame):
@@ -136,8 +131,8 @@ class Unit:
 class Slave:
     """What all transports share: the units, the record, the answers."""
 
-    def __init__(self, framer):
-        self._framer_class = framer
+    def __init__(self, framing):
+        self._framing = framing
         self.lock = threading.RLock()
         self.units = {}
         self.requests = []
@@ -169,19 +164,16 @@ class Slave:
             assert time.monotonic() < end, f"only {len(self.recorded(unit))} of {count} requests within {deadline_s} s"
             self._stopping.wait(0.005)
 
-    def _framer(self):
-        return self._framer_class(ServerDecoder(), client=None)
-
     def _listen(self, fd, send):
         """Reads and answers until the end. What is read came after the last look that found nothing: so its age is known at
         most, however long this thread had to wait for the processor."""
-        framer, heard_s, nothing_s = self._framer(), 0.0, time.monotonic()
+        framer, heard_s, nothing_s = Framer(self._framing), 0.0, time.monotonic()
         while not self._stopping.is_set():
             look_s = time.monotonic()
             if not select.select([fd], [], [], LOOK_S if self.promise_s else FRAME_IS_OVER_S)[0]:
                 nothing_s = look_s
                 if time.monotonic() - heard_s >= FRAME_IS_OVER_S:
-                    framer.resetFrame()
+                    framer.reset()
                 continue
             data = os.read(fd, 4096)
             if not data:
@@ -202,24 +194,22 @@ class Slave:
 
     def _feed(self, framer, data, send):
         """Gives received bytes to the framer and sends the answers to whatever requests they complete."""
-        def answer(request):
+        def answer(request, number):
             with self.lock:
-                number = request.unit_id
-                address = getattr(request, "address", getattr(request, "read_address", 0))
-                count = getattr(request, "count", getattr(request, "read_count", 1))
+                address, count = span(request)
                 self.requests.append(Request(time.monotonic(), number, request.function_code, address, count))
                 unit = self.units.get(number)
                 if not self.answer or unit is None or unit.silent:
                     return
                 rule = unit.functions.get(request.function_code)
                 if rule == "silent":
-                    request.execute(unit)
+                    execute(request, unit)
                 if rule in ("silent", "lost"):
                     return
                 area = AREA_OF_FUNCTION.get(request.function_code)
                 codes = [unit.refused[area, a] for a in range(address, address + count) if (area, a) in unit.refused]
                 fault = self.faults and self.faults.draw(
-                    Faults.TCP if self._framer_class is ModbusSocketFramer else Faults.RTU)
+                    Faults.TCP if self._framing == "tcp" else Faults.RTU)
                 if any(code < 0 for code in codes):
                     return
                 if isinstance(rule, int):
@@ -227,22 +217,19 @@ class Slave:
                 if fault == "busy":
                     codes = [6]
                 if codes:
-                    response = ExceptionResponse(request.function_code, codes[0])
+                    response = refusal(request, codes[0])
                 else:
-                    response = request.execute(unit)
+                    response = execute(request, unit)
                 delay_s = unit.delay_s
-            response.unit_id = number
-            response.transaction_id = request.transaction_id
-            response.protocol_id = request.protocol_id
             if delay_s:
                 self._stopping.wait(delay_s)
-            frame = framer.buildPacket(response)
+            frame = framer.reply(request, response)
             if fault and not codes:
                 self.faults.apply(fault, data, frame, send)
             else:
                 send(frame)
 
-        framer.processIncomingPacket(data, answer, unit=list(range(256)), single=True)
+        framer.feed(data, answer)
 
     def _run(self, target, *args):
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -260,7 +247,7 @@ class TcpSlave(Slave):
     """Modbus TCP, or with framing="rtu" a serial device server that passes RTU frames through."""
 
     def __init__(self, framing="tcp", address="127.0.0.1"):
-        super().__init__(ModbusSocketFramer if framing == "tcp" else ModbusRtuFramer)
+        super().__init__(framing)
         self.address, self.port = address, 0
         self.connections = 0
         self._listener, self._open = None, set()
@@ -323,7 +310,7 @@ class RtuSlave(Slave):
     hold a request up without the slave knowing."""
 
     def __init__(self, folder):
-        super().__init__(ModbusRtuFramer)
+        super().__init__("rtu")
         self._line = Line(os.path.join(folder, "line"))
         self.port = self._line.link
 

@@ -8,9 +8,9 @@ import os
 import random
 
 import pytest
-from pymodbus.register_write_message import WriteSingleRegisterRequest
 
 from conftest import Subscriber
+from modbus_slave import Unit
 from test_commands import config, online, operator, writes  # noqa: F401 (a fixture)
 
 COUNT = 100_000 if os.environ.get("FIELD2MQTT_SLOW") else 3_000
@@ -75,13 +75,14 @@ def allowed(topic, payload):
 @pytest.fixture
 def written(monkeypatch):
     """(register, word) of each function 6, which the record of the slave lacks."""
-    words, execute = [], WriteSingleRegisterRequest.execute
+    words, set_values = [], Unit.setValues
 
-    def noted(self, context):
-        words.append((self.address, self.value))
-        return execute(self, context)
+    def noted(self, function, address, values):
+        if function == 6:
+            words.append((address, values[0]))
+        return set_values(self, function, address, values)
 
-    monkeypatch.setattr(WriteSingleRegisterRequest, "execute", noted)
+    monkeypatch.setattr(Unit, "setValues", noted)
     return words
 
 

@@ -6,9 +6,9 @@ import threading
 import tty
 
 import pytest
-from pymodbus.utilities import computeCRC
 
 from conftest import make_config
+from modbus_frames import crc16
 from modbus_tcp import ModbusTcpServer
 
 READS = (1, 2, 3, 4)
@@ -69,7 +69,7 @@ class LineBoard(Board):
                 self.writes.append(frame.hex(" "))
             os.write(self._line, self.heard(frame))
             if (answer := self.answer(frame[1:-2])) is not None:
-                os.write(self._line, frame[:1] + answer + struct.pack(">H", computeCRC(frame[:1] + answer)))
+                os.write(self._line, frame[:1] + answer + struct.pack(">H", crc16(frame[:1] + answer)))
             frame = b""
 
     def request_len(self, frame):
@@ -130,7 +130,7 @@ def test_on_a_line_it_gets_the_frames_of_its_manual(broker, subscriber, gateway,
     result = subscriber.wait_for_json(f"gw/relays/{point}/result")
 
     if len(frame) < 20:
-        frame += " " + struct.pack(">H", computeCRC(bytes.fromhex(frame))).hex(" ")
+        frame += " " + struct.pack(">H", crc16(bytes.fromhex(frame))).hex(" ")
     assert result["ok"] is True, result
     assert board.writes == [frame]
     assert board.coils == coils
