@@ -6,7 +6,8 @@
 
 #include "gateway/number.h"
 
-enum { RECENT_MAX = 1000, FIRST_US = 100, PER_DECADE = 10 };
+enum { RECENT_MAX = 1000 };
+static const int FIRST_US = 100, PER_DECADE = 10; /* no enum: they meet doubles */
 
 static size_t count_points(const struct gw_bus_conf *conf)
 {
