@@ -119,6 +119,9 @@ static int parse_options(int argc, char **argv, struct options *options)
         const char *name = argv[i], *wanted;
 
         if (name[0] != '-') {
+            if (options->n_words > 0 && !strchr(name, '='))
+                return gw_cmd_usage(&gw_cmd_capture, "\"%s\" is no KEY=VALUE such as baud=9600",
+                                    name);
             if (options->n_words == WORDS_MAX)
                 return gw_cmd_usage(&gw_cmd_capture, "too many keys");
             options->words[options->n_words++] = name;

@@ -1,7 +1,9 @@
 /* cmd_try: `field2mqtt try`: what a template makes of bytes in a file, and where and why it makes nothing of them. Touches no
  * hardware. Knows no frames: the driver decodes. */
 #include <ctype.h>
+#include <errno.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +149,18 @@ static void split_template(struct options *options, char *folder, char name[NAME
     options->paths.template_dir = dirname(folder);
 }
 
+/* Says so itself, since the loader would name the configuration around the template, which nobody wrote. */
+static bool is_template_there(const struct options *options, const char *name)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/%s.yaml", options->paths.template_dir, name);
+    if (access(path, R_OK) == 0)
+        return true;
+    fprintf(stderr, "field2mqtt try: template %s cannot be read: %s\n", path, strerror(errno));
+    return false;
+}
+
 /* A text in single quotes. */
 static void print_quoted(int fd, const char *text)
 {
@@ -187,8 +201,9 @@ static int load_config(struct options *options, struct gw_plugins *plugins,
     struct gw_diags *diags = gw_diags_new();
     int fd = memfd_create("try", MFD_CLOEXEC), code = GW_EXIT_FAILED;
 
-    if (folder && diags && fd >= 0) {
+    if (folder)
         split_template(options, folder, name);
+    if (folder && diags && fd >= 0 && is_template_there(options, name)) {
         write_config(fd, options, driver, name);
         snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
         options->paths.config_file = file;

@@ -672,6 +672,11 @@ def test_capture_waits_for_its_port_and_ends_at_a_signal(tmp_path, started):
         process.wait()
 
 
+def test_a_word_of_capture_that_is_no_key_is_told():
+    done = subprocess.run([PROGRAM, "capture", "/dev/ttyUSB0", "9600"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 64 and '"9600" is no KEY=VALUE such as baud=9600' in done.stderr
+
+
 def test_capture_says_what_is_wrong_with_its_words(tmp_path):
     done = subprocess.run([PROGRAM, "capture", "/dev/ttyUSB0", "bad=9600", "parity=evn"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 64

@@ -81,3 +81,11 @@ def test_mistakes_of_the_template_are_told_with_their_place(tmp_path):
 
     assert result.returncode == 78
     assert b'wrong.yaml:3:10: unknown key "ends" in "frame"; did you mean "end"?' in result.stderr
+
+
+@pytest.mark.parametrize("template", ["./no-such.yaml", "no-such"])
+def test_a_template_that_is_not_there_is_told_with_where_it_was_looked_for(template):
+    result = run_try(template, "-", stdin=b"1\n")
+
+    assert result.returncode != 0 and result.stdout == b""
+    assert b"no-such.yaml cannot be read: No such file or directory" in result.stderr and b"/proc/" not in result.stderr
