@@ -33,7 +33,9 @@ class Page:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         options.add_experimental_option("prefs", {"profile.default_content_setting_values.notifications": 2})
         self.folder = tempfile.TemporaryDirectory(prefix="page-")  # the browser leaves its own behind
-        self.driver = webdriver.Chrome(options=options, service=Service(env={**os.environ, "TMPDIR": self.folder.name}))
+        # Named: the selenium of Debian 13 would ask a helper that Debian leaves out.
+        service = Service("/usr/bin/chromedriver", env={**os.environ, "TMPDIR": self.folder.name})
+        self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_window_size(width, height)
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
                                     {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
