@@ -14,6 +14,7 @@ from modbus_slave import TcpSlave
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]  # built once, for all of them
 
 CONFIG = "etc/field2mqtt/config.yaml"
+BOOTED_S = 600  # a limit for a busy machine, not a measure
 
 
 def run(*argv, **kwargs):
@@ -22,7 +23,7 @@ def run(*argv, **kwargs):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def packages():
     """Built by `make deb`: {name: file}."""
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
@@ -32,6 +33,21 @@ def packages():
     return files
 
 
+def clean_debian(folder, *include):
+    """Unpacks a Debian of the host's release with no more than what is named."""
+    release = re.search(r"(?m)^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text())[1]
+    sources = [*sorted(Path("/etc/apt/sources.list.d").glob("*.sources")), *Path("/etc/apt").glob("sources.list")]
+    run("mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(include)}", release, folder, sources[0])
+
+
+def boot(folder):
+    """Boots it until it powers itself off: in a mount namespace of its own, where the control groups are those that the booted
+    system expects."""
+    subprocess.run(["unshare", "-m", "sh", "-c", "umount -R /sys/fs/cgroup || umount -l /sys/fs/cgroup; "
+                    "mount -t cgroup2 none /sys/fs/cgroup && exec systemd-nspawn -q --register=no --keep-unit "
+                    f"--boot --console=pipe -D {folder}"], stdin=subprocess.DEVNULL, capture_output=True, timeout=BOOTED_S)
+
+
 class System:
     """A clean Debian of the host's release, with what the package depends on."""
 
@@ -39,9 +55,7 @@ class System:
         self.root = folder
         depends = run("dpkg-deb", "-f", packages["field2mqtt"], "Depends")
         names = [re.split(r"[ |(]", part.strip())[0] for part in depends.split(",")]
-        release = re.search(r"(?m)^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text())[1]
-        sources = [*sorted(Path("/etc/apt/sources.list.d").glob("*.sources")), *Path("/etc/apt").glob("sources.list")]
-        run("mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(['systemd', *names, *more])}", release, folder, sources[0])
+        clean_debian(folder, "systemd", *names, *more)
         run("mount", "-t", "proc", "proc", folder / "proc")
 
     def close(self):
@@ -197,10 +211,7 @@ def test_the_service_lives_under_systemd(tmp_path, tmp_path_factory, packages, s
         (folder / "etc/systemd/system/test.service").write_text(BOOT_UNIT)
         (folder / "etc/systemd/system/multi-user.target.wants/test.service").symlink_to("/etc/systemd/system/test.service")
         run("umount", folder / "proc")
-        # In a mount namespace of its own, where the control groups are those that the booted system expects.
-        subprocess.run(["unshare", "-m", "sh", "-c", "umount -R /sys/fs/cgroup || umount -l /sys/fs/cgroup; "
-                        "mount -t cgroup2 none /sys/fs/cgroup && exec systemd-nspawn -q --register=no --keep-unit "
-                        f"--boot --console=pipe -D {folder}"], stdin=subprocess.DEVNULL, capture_output=True, timeout=180)
+        boot(folder)
         result = (folder / "result.txt").read_text()
     finally:
         subprocess.run(["umount", folder / "proc"], capture_output=True)
