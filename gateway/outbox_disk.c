@@ -138,6 +138,7 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
     if (!self->was_open)
         self->middle_last_seq = last->seq;
     self->was_open = true;
+    self->may_shrink = true;
     self->is_unreachable = false;
     self->seq_mark = self->next_seq - 1;
 }

@@ -10,7 +10,8 @@
  * list `unsaved` too, in order. Acknowledged and dropped ones that are on disk become runs of numbers to be deleted.
  * One thread, the writer, does all work on the disk, in steps, and takes the mutex only to take work and to enter the
  * result: put and next never wait for a disk. A step: open the file if there is none, drop what is too old or too much,
- * commit (new records, deletions and the mark of the numbers in one transaction), refill front.
+ * commit (new records, deletions and the mark of the numbers in one transaction), refill front, give room in the file
+ * that an outage has left back to the disk.
  * Power loss: SQLite gives the last commit back. What was acknowledged since is given out again, under its number.
  * A failing disk: everything goes on in memory, up to a bound; each retry is a real write. */
 #ifndef GW_OUTBOX_DURABLE_H
@@ -43,9 +44,11 @@ struct gw_durable {
     struct gw_store *store; /* NULL: there is none that works */
     char boot_id[GW_STORE_BOOT_ID];
     int64_t next_look_us; /* at what is too old */
+    int64_t next_shrink_us;
     unsigned n_failures;  /* in a row */
     int64_t failed_since_us;
     bool has_told_damage, was_open, is_damaged;
+    bool may_shrink; /* records were deleted since the last look at the file's size */
     struct gw_node *batch[GW_COMMIT_ROWS];
     size_t n_batch;
     pthread_t thread;

@@ -1,4 +1,4 @@
-/* outbox_writer: the steps of the writer: drop what is too old or too much, commit, refill. The mutex is held to take work
+/* outbox_writer: the steps of the writer: drop what is too old or too much, commit, refill, shrink. The mutex is held to take work
  * and to enter the result, never while the disk works. */
 #include "gateway/outbox_durable.h"
 
@@ -11,6 +11,9 @@ enum {
     LOOK_US = 1000000,  /* at what is too old on disk */
     DELETE_RUNS = 4096, /* in one transaction */
     TRIM_PART = 20, /* of the whole goes at a time, so that it need not be done for each message */
+    SHRINK_LOOK_US = 5000000,             /* at what an outage has left in the file */
+    SHRINK_FREE_BYTES = 16 * 1024 * 1024, /* less is not worth the writing, and the next needs it */
+    SHRINK_LEFT_BYTES = 2048 * 1024,      /* written anew at most; a card takes that in a second */
 };
 
 /* ---- too old, too much ----------------------------------------------------------------------------- */
@@ -237,6 +240,7 @@ static void finish_work(struct gw_durable *self, struct work *work, bool is_stor
         self->stats.n_rows_written += self->n_batch;
         self->seq_mark = work->state.seq_mark;
         enter_saved(self);
+        self->may_shrink = self->may_shrink || work->deletes.n > 0;
         free(work->deletes.items);
         self->save_since_us = self->n_unsaved > 0 ? now_us : 0;
         gw_durable_wake_consumer(self);
@@ -381,6 +385,30 @@ static enum gw_store_fault refill(struct gw_durable *self)
     return fault;
 }
 
+/* ---- shrink ---------------------------------------------------------------------------------------- */
+
+/* When an outage is over and nothing is due, its room on the disk is given back. What fails here harms nothing, and fails
+ * again where it is told. */
+static void shrink(struct gw_durable *self, int64_t due_us)
+{
+    const int64_t now_us = gw_now_us(self->clock);
+    uint64_t n_bytes;
+
+    if (!self->may_shrink || now_us < self->next_shrink_us || now_us >= due_us)
+        return;
+    self->next_shrink_us = now_us + SHRINK_LOOK_US;
+    pthread_mutex_lock(&self->mutex);
+    const bool has_time = !self->is_stopping && !self->is_degraded;
+    pthread_mutex_unlock(&self->mutex);
+    if (!has_time)
+        return;
+    self->may_shrink =
+        gw_store_shrink(self->store, SHRINK_FREE_BYTES, SHRINK_LEFT_BYTES, &n_bytes) != GW_STORE_OK;
+    if (n_bytes > 0)
+        gw_log(GW_LOG_INFO, "buffer", "%s: gave %llu MiB back to the disk", self->conf.path,
+               (unsigned long long)n_bytes >> 20);
+}
+
 /* ---- the step -------------------------------------------------------------------------------------- */
 
 /* History that waits for its turn: wakes the consumer when that is there. */
@@ -420,6 +448,8 @@ int64_t gw_durable_step(struct gw_durable *self)
     if (fault != GW_STORE_OK) {
         gw_durable_fail(self, fault, gw_store_why(self->store));
         due_us = self->retry_us;
+    } else {
+        shrink(self, due_us);
     }
     return pace(self, due_us);
 }

@@ -65,6 +65,12 @@ enum gw_store_fault gw_store_commit(struct gw_store *store);
 void gw_store_checkpoint(struct gw_store *store);
 void gw_store_rollback(struct gw_store *store);
 
+/* Gives the room of deleted records back to the disk when it is more than min_free_bytes. What is left in the file is
+ * written anew for that, in one commit, so it is not done when that is more than max_left_bytes. *ret_n_bytes: how much
+ * was given back. After a failure the file is as it was, and it can be tried again. Not within a transaction. */
+enum gw_store_fault gw_store_shrink(struct gw_store *store, uint64_t min_free_bytes,
+                                    uint64_t max_left_bytes, uint64_t *ret_n_bytes);
+
 /* Takes a record; NULL: there is one whose checksum is wrong. Says whether to go on. */
 typedef bool gw_store_visit(void *ctx, uint64_t seq, const struct gw_record *record);
 

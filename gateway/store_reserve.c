@@ -51,8 +51,14 @@ void gw_reserve_give(struct gw_reserve *reserve)
     reserve->n_commits_without = 0;
 }
 
+void gw_reserve_take_again(struct gw_reserve *reserve)
+{
+    if (reserve->path[0] != '\0' && !reserve->is_held)
+        take(reserve);
+}
+
 void gw_reserve_note_commit(struct gw_reserve *reserve)
 {
-    if (reserve->path[0] != '\0' && !reserve->is_held && ++reserve->n_commits_without >= COMMITS)
-        take(reserve);
+    if (++reserve->n_commits_without >= COMMITS)
+        gw_reserve_take_again(reserve);
 }

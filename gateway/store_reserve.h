@@ -24,5 +24,7 @@ void gw_reserve_init(struct gw_reserve *reserve, const char *store_path, uint64_
 void gw_reserve_give(struct gw_reserve *reserve);
 /* Something could be written: now and then it is tried to have the reserve again. */
 void gw_reserve_note_commit(struct gw_reserve *reserve);
+/* There is room for certain. */
+void gw_reserve_take_again(struct gw_reserve *reserve);
 
 #endif

@@ -4,7 +4,8 @@
  * exclusive: one program has the file, and there is no shared memory file that could be damaged from outside. After a
  * power loss SQLite finds the last commit; what it does not see are flipped bits in payloads, so each record carries a
  * CRC-32 over all of it, its number included. The number of pages is bounded, so that the file cannot fill the disk.
- * Every statement is prepared once.
+ * Every statement is prepared once. Deleted records leave free pages that the next ones use; the file gets smaller only
+ * when it is told to, by a VACUUM, which costs as much as what is left in it.
  * On a full disk even a deletion needs room, in the log: for that a reserve is held. */
 #include "gateway/store.h"
 
@@ -326,6 +327,29 @@ void gw_store_rollback(struct gw_store *store)
         return;
     sqlite3_step(store->statements[ROLLBACK]);
     sqlite3_reset(store->statements[ROLLBACK]);
+}
+
+/* Not incremental vacuum: the map of pages that it needs makes every insert write more, and files that were made without
+ * it would never shrink. */
+enum gw_store_fault gw_store_shrink(struct gw_store *store, uint64_t min_free_bytes,
+                                    uint64_t max_left_bytes, uint64_t *ret_n_bytes)
+{
+    int64_t n_pages, n_free = 0;
+    enum gw_store_fault fault = ask(store, "PRAGMA page_count", &n_pages);
+
+    *ret_n_bytes = 0;
+    if (fault == GW_STORE_OK)
+        fault = ask(store, "PRAGMA freelist_count", &n_free);
+    if (fault != GW_STORE_OK || (uint64_t)n_free * PAGE_BYTES <= min_free_bytes ||
+        (uint64_t)(n_pages - n_free) * PAGE_BYTES > max_left_bytes)
+        return fault;
+    fault = run(store, "VACUUM");
+    if (fault != GW_STORE_OK)
+        return fault;
+    gw_store_checkpoint(store); /* this cuts the file itself */
+    gw_reserve_take_again(&store->reserve);
+    *ret_n_bytes = (uint64_t)n_free * PAGE_BYTES;
+    return GW_STORE_OK;
 }
 
 static void bind_bytes(sqlite3_stmt *statement, int at, const void *bytes, size_t len)

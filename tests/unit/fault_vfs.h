@@ -7,12 +7,14 @@
 
 static struct {
     sqlite3_vfs vfs, *real;
-    long n_calls;    /* that change or read files, since the count was reset */
-    long fail_at;    /* this one fails; 0: none */
-    long n_failed;   /* ever */
-    int code;        /* with this */
-    int writes_code; /* all writes fail with this; 0: they work */
-    int reads_code;  /* and all reads */
+    long n_calls;              /* that change or read files, since the count was reset */
+    long fail_at;              /* this one fails; 0: none */
+    long n_failed;             /* ever */
+    int code;                  /* with this */
+    int writes_code;           /* all writes fail with this; 0: they work */
+    int reads_code;            /* and all reads */
+    void (*before)(void *ctx); /* called in front of that call, which then works; NULL: it fails */
+    void *before_ctx;
 } faults;
 
 struct fault_file {
@@ -22,7 +24,9 @@ struct fault_file {
 
 static int fault_here(int all_code)
 {
-    if (++faults.n_calls == faults.fail_at) {
+    if (++faults.n_calls == faults.fail_at && faults.before) {
+        faults.before(faults.before_ctx);
+    } else if (faults.n_calls == faults.fail_at) {
         faults.n_failed++;
         return faults.code;
     }
@@ -171,6 +175,7 @@ static void fault_none(void)
 {
     faults.fail_at = faults.n_failed = faults.n_calls = 0;
     faults.code = faults.writes_code = faults.reads_code = 0;
+    faults.before = NULL;
 }
 
 #endif
