@@ -51,8 +51,8 @@ enum gw_drop {
     GW_DROP_REASONS,
 };
 
-/* Writes the number where the message wants it; payload is the outbox's own copy. */
-void gw_outbox_fill_seq(char *payload, const struct gw_message *message, uint64_t seq);
+/* Writes the number into one such place; payload is the outbox's own copy. */
+void gw_outbox_fill_seq(char *payload, size_t payload_len, uint32_t seq_at, uint64_t seq);
 
 struct gw_outbox_stats {
     uint64_t n_messages, n_bytes;       /* held now */

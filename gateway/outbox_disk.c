@@ -93,8 +93,17 @@ static bool count_record(void *ctx, const struct gw_record *record)
     return true;
 }
 
+static void renumber(struct gw_durable *self, const struct gw_node_list *list)
+{
+    for (struct gw_node *node = list->first; node; node = node->next) {
+        gw_node_set_number(node, self->next_seq++);
+        gw_live_note(self, &node->record);
+    }
+}
+
 /* A file that could not be opened at the start is there at last. What memory holds is younger than all in it, also by
- * its numbers; those that the publisher knows keep theirs. */
+ * its numbers, unless the wall clock went back: then it gets new ones behind last_seq, the last that the file knows of.
+ * Those that the publisher knows keep theirs, and are not saved: another message in the file may have the same. */
 static void stand_behind(struct gw_durable *self, uint64_t last_seq)
 {
     while (self->front.last) {
@@ -103,16 +112,14 @@ static void stand_behind(struct gw_durable *self, uint64_t last_seq)
         gw_list_remove(&self->front, node);
         gw_list_insert(&self->tail, self->tail.first, node);
     }
-    const struct gw_node *first = self->given.first ? self->given.first : self->tail.first;
-    if (!first || first->record.seq > last_seq)
+    const struct gw_node *oldest = gw_durable_oldest(self);
+    if (!oldest || oldest->record.seq > last_seq)
         return;
     for (struct gw_node *node = self->given.first; node; node = node->next)
         if (node->is_unsaved)
             gw_durable_remove_unsaved(self, node);
-    for (struct gw_node *node = self->tail.first; node; node = node->next)
-        node->record.seq = self->next_seq++;
-    for (struct gw_node *node = self->live.first; node; node = node->next)
-        node->record.seq = self->next_seq++;
+    renumber(self, &self->tail);
+    renumber(self, &self->live);
 }
 
 static void take_in_numbers(struct gw_durable *self, const struct gw_store_state *state,
@@ -134,7 +141,7 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
         self->age_base_ms = gw_age_resume(state, last, self->boot_id, mono_ms, wall_ms);
     }
     if (!self->was_open)
-        stand_behind(self, next_seq - 1);
+        stand_behind(self, state && state->seq_mark > last->seq ? state->seq_mark : last->seq);
     if (!self->was_open)
         self->middle_last_seq = last->seq;
     self->was_open = true;

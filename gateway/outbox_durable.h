@@ -45,7 +45,7 @@ struct gw_durable {
     char boot_id[GW_STORE_BOOT_ID];
     int64_t next_look_us; /* at what is too old */
     int64_t next_shrink_us;
-    unsigned n_failures;  /* in a row */
+    unsigned n_failures; /* in a row */
     int64_t failed_since_us;
     bool has_told_damage, was_open, is_damaged;
     bool may_shrink; /* records were deleted since the last look at the file's size */
@@ -105,6 +105,7 @@ void gw_durable_save(struct gw_outbox *outbox);
 
 int64_t gw_durable_age_ms(const struct gw_durable *self);
 bool gw_durable_must_save(const struct gw_durable *self);
+const struct gw_node *gw_durable_oldest(const struct gw_durable *self); /* in memory; NULL: none */
 void gw_durable_wake_consumer(struct gw_durable *self);
 void gw_durable_wake_writer(struct gw_durable *self);
 void gw_durable_add_unsaved(struct gw_durable *self, struct gw_node *before, struct gw_node *node);

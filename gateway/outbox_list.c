@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/outbox.h"
+
 enum { RUNS_MIN = 16 };
 
-struct gw_node *gw_node_new(const struct gw_record *record)
+struct gw_node *gw_node_new(const struct gw_record *record, const uint32_t *seq_at, size_t n_seq_at)
 {
     struct gw_node *node = malloc(sizeof *node + record->topic_len + 1 + record->payload_len +
-                                  record->correlation_len);
+                                  record->correlation_len + n_seq_at * sizeof *seq_at);
     char *at;
 
     if (!node)
@@ -26,7 +28,24 @@ struct gw_node *gw_node_new(const struct gw_record *record)
     node->record.correlation = at;
     if (record->correlation_len > 0)
         memcpy(at, record->correlation, record->correlation_len);
+    at += record->correlation_len;
+    node->n_seq_at = (uint16_t)n_seq_at;
+    if (n_seq_at > 0)
+        memcpy(at, seq_at, n_seq_at * sizeof *seq_at);
     return node;
+}
+
+void gw_node_set_number(struct gw_node *node, uint64_t seq)
+{
+    char *payload = node->text + node->record.topic_len + 1;
+    const char *places = payload + node->record.payload_len + node->record.correlation_len;
+    uint32_t seq_at;
+
+    node->record.seq = seq;
+    for (size_t i = 0; i < node->n_seq_at; i++) {
+        memcpy(&seq_at, places + i * sizeof seq_at, sizeof seq_at);
+        gw_outbox_fill_seq(payload, node->record.payload_len, seq_at, seq);
+    }
 }
 
 /* A few streams of numbers run side by side: those given out in order, those dropped. */

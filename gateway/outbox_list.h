@@ -17,7 +17,10 @@ struct gw_node {
     bool is_saved;   /* on disk */
     bool is_busy;    /* the writer is reading it: not to be freed */
     bool is_dead;    /* in no list any more; to be freed by who still uses it */
-    char text[];     /* topic, NUL, payload, correlation */
+    bool was_given;  /* to the publisher, at least once */
+    uint16_t n_seq_at;
+    char
+        text[]; /* topic, NUL, payload, correlation, and n_seq_at places of the number, unaligned */
 };
 
 struct gw_node_list {
@@ -71,8 +74,11 @@ static inline struct gw_node *gw_list_pop(struct gw_node_list *list)
     return node;
 }
 
-/* A copy; NULL when memory is out. Owns: the caller, free(). */
-struct gw_node *gw_node_new(const struct gw_record *record);
+/* A copy; NULL when memory is out. seq_at[0..n_seq_at): see struct gw_message. Owns: the caller, free(). */
+struct gw_node *gw_node_new(const struct gw_record *record, const uint32_t *seq_at,
+                            size_t n_seq_at);
+/* Gives it this number, in its payload too. */
+void gw_node_set_number(struct gw_node *node, uint64_t seq);
 
 /* Numbers to be deleted. */
 struct gw_run {

@@ -102,7 +102,7 @@ bool gw_live_take_node(void *ctx, uint64_t seq, const struct gw_record *record)
     struct gw_node **ret_node = ctx;
 
     (void)seq;
-    *ret_node = record ? gw_node_new(record) : NULL;
+    *ret_node = record ? gw_node_new(record, NULL, 0) : NULL;
     if (*ret_node)
         (*ret_node)->is_saved = true;
     return false;

@@ -165,17 +165,13 @@ static void forget(struct memory_outbox *self, uint64_t seq)
         return; /* stays larger than it needs to be */
 }
 
-void gw_outbox_fill_seq(char *payload, const struct gw_message *message, uint64_t seq)
+void gw_outbox_fill_seq(char *payload, size_t payload_len, uint32_t seq_at, uint64_t seq)
 {
-    for (size_t i = 0; i < message->n_seq_at; i++) {
-        uint64_t rest = seq;
-
-        if (message->seq_at[i] + (size_t)GW_SEQ_DIGITS > message->payload_len)
-            continue;
-        for (int k = GW_SEQ_DIGITS - 1; k >= 0; k--, rest /= 10)
-            payload[message->seq_at[i] + (uint32_t)k] =
-                rest > 0 || k == GW_SEQ_DIGITS - 1 ? (char)('0' + rest % 10) : ' ';
-    }
+    if (seq_at + (size_t)GW_SEQ_DIGITS > payload_len)
+        return;
+    for (int k = GW_SEQ_DIGITS - 1; k >= 0; k--, seq /= 10)
+        payload[seq_at + (uint32_t)k] =
+            seq > 0 || k == GW_SEQ_DIGITS - 1 ? (char)('0' + seq % 10) : ' ';
 }
 
 /* ---- the interface ---------------------------------------------------------------------------------- */
@@ -226,7 +222,9 @@ static enum gw_err store(struct memory_outbox *self, const struct gw_message *me
     memcpy(text, message->topic, topic_len + 1);
     if (message->payload_len > 0)
         memcpy(text + topic_len + 1, message->payload, message->payload_len);
-    gw_outbox_fill_seq(text + topic_len + 1, message, self->end_seq);
+    for (size_t i = 0; i < message->n_seq_at; i++)
+        gw_outbox_fill_seq(text + topic_len + 1, message->payload_len, message->seq_at[i],
+                           self->end_seq);
     if (message->correlation_len > 0)
         memcpy(text + topic_len + 1 + message->payload_len, message->correlation,
                message->correlation_len);

@@ -193,7 +193,7 @@ void gw_durable_drop_expired(struct gw_durable *self)
 
 /* ---- put ------------------------------------------------------------------------------------------- */
 
-static const struct gw_node *oldest(const struct gw_durable *self)
+const struct gw_node *gw_durable_oldest(const struct gw_durable *self)
 {
     if (self->given.first)
         return self->given.first;
@@ -209,7 +209,7 @@ bool gw_durable_must_save(const struct gw_durable *self)
     if (self->conf.durability == GW_DURABLE_ALWAYS || !self->is_up || self->is_stopping ||
         self->n_middle > 0 || self->unsaved_bytes > self->window_bytes / 2)
         return true;
-    return gw_durable_age_ms(self) - oldest(self)->record.put_ms > OLD_MS;
+    return gw_durable_age_ms(self) - gw_durable_oldest(self)->record.put_ms > OLD_MS;
 }
 
 /* The writer looks once a second anyway; it is woken for what cannot wait so long. */
@@ -246,7 +246,7 @@ static enum gw_err durable_put(struct gw_outbox *outbox, const struct gw_message
     const uint64_t n_bytes = gw_record_bytes(&record);
     const bool fits = n_bytes <= self->max_ram_bytes && record.topic_len <= UINT16_MAX &&
                       record.correlation_len <= GW_CORRELATION_MAX;
-    struct gw_node *node = fits ? gw_node_new(&record) : NULL;
+    struct gw_node *node = fits ? gw_node_new(&record, message->seq_at, message->n_seq_at) : NULL;
 
     pthread_mutex_lock(&self->mutex);
     self->stats.n_put++;
@@ -260,8 +260,7 @@ static enum gw_err durable_put(struct gw_outbox *outbox, const struct gw_message
         free(node);
         return fits && !node ? GW_E_NOMEM : GW_E_FULL;
     }
-    node->record.seq = self->next_seq++;
-    gw_outbox_fill_seq(node->text + node->record.topic_len + 1, message, node->record.seq);
+    gw_node_set_number(node, self->next_seq++);
     node->record.put_ms = gw_durable_age_ms(self);
     gw_live_put(self, node);
     gw_durable_add_unsaved(self, NULL, node);
@@ -323,10 +322,13 @@ static void give(struct gw_durable *self, const struct gw_node *node,
         ret_message->left_ms = 1;
 }
 
+/* What was given out while the disk failed may never get there, and goes again all the same. */
 static bool is_ready(const struct gw_durable *self, const struct gw_node_list *list)
 {
-    return list->first && (self->conf.durability != GW_DURABLE_ALWAYS || list->first->is_saved ||
-                           self->is_degraded);
+    const struct gw_node *node = list->first;
+
+    return node && (self->conf.durability != GW_DURABLE_ALWAYS || node->is_saved ||
+                    node->was_given || self->is_degraded);
 }
 
 static enum gw_err durable_next(struct gw_outbox *outbox, struct gw_message *ret_message)
@@ -345,6 +347,7 @@ static enum gw_err durable_next(struct gw_outbox *outbox, struct gw_message *ret
         (list == &self->live || (!gw_live_is_held_back(self) && gw_live_may_drain(self)));
     if (may_go) {
         self->lent = gw_list_pop(list);
+        self->lent->was_given = true;
         gw_list_append(&self->given, self->lent);
         give(self, self->lent, ret_message);
         err = GW_OK;
@@ -428,7 +431,7 @@ static void durable_stats(struct gw_outbox *outbox, struct gw_outbox_stats *ret_
     struct gw_durable *self = self_of(outbox);
 
     pthread_mutex_lock(&self->mutex);
-    const struct gw_node *first = oldest(self);
+    const struct gw_node *first = gw_durable_oldest(self);
     *ret_stats = self->stats;
     ret_stats->n_memory_bytes = ram_bytes(self);
     ret_stats->n_bytes = ret_stats->n_memory_bytes + self->middle_bytes;

@@ -312,7 +312,7 @@ static bool refill_record(void *ctx, uint64_t seq, const struct gw_record *recor
         refill->last_seq = seq;
         return true;
     }
-    struct gw_node *node = gw_node_new(record);
+    struct gw_node *node = gw_node_new(record, NULL, 0);
     if (!node) {
         refill->is_out_of_memory = true;
         return false;

@@ -245,6 +245,124 @@ static void a_file_that_comes_late_keeps_what_it_holds(void **state)
     rig_nothing(rig);
 }
 
+static void put_with_number(struct rig *rig)
+{
+    const uint32_t at = 7;
+    const struct gw_message message = {.topic = "t",
+                                       .payload = "{\"seq\":               0}",
+                                       .payload_len = 24,
+                                       .qos = 1,
+                                       .seq_at = &at,
+                                       .n_seq_at = 1};
+
+    assert_int_equal(rig->outbox->ops->put(rig->outbox, &message), GW_OK);
+}
+
+/* Takes the next message, whose payload has to hold its number. */
+static uint64_t next_with_number(struct rig *rig)
+{
+    struct gw_message message;
+    char expected[40];
+
+    enum gw_err err = rig->outbox->ops->next(rig->outbox, &message);
+    if (err == GW_E_CLOSED) { /* it may have to be read first */
+        gw_durable_step(rig->self);
+        err = rig->outbox->ops->next(rig->outbox, &message);
+    }
+    assert_int_equal(err, GW_OK);
+    snprintf(expected, sizeof expected, "{\"seq\":%16llu}", (unsigned long long)message.seq);
+    assert_int_equal(message.payload_len, strlen(expected));
+    assert_memory_equal(message.payload, expected, message.payload_len);
+    return message.seq;
+}
+
+/* As above. */
+static void numbers_in_payloads_are_right_after_a_file_came_late(void **state)
+{
+    struct rig *rig = *state;
+    char aside[160];
+
+    rig_start(rig);
+    rig_put(rig, "1");
+    rig_stop(rig);
+    snprintf(aside, sizeof aside, "%s.away", rig->path);
+    assert_int_equal(rename(rig->path, aside), 0);
+    assert_int_equal(mkdir(rig->path, 0700), 0);
+    rig->wall_ms -= 86400000;
+    rig_start(rig);
+    for (int i = 0; i < 3; i++)
+        put_with_number(rig);
+    assert_int_equal(rmdir(rig->path), 0);
+    assert_int_equal(rename(aside, rig->path), 0);
+    rig_pass_ms(rig, 31000);
+    assert_false(rig_stats(rig).is_degraded);
+
+    uint64_t last_seq = rig_next(rig, "1");
+    for (int i = 0; i < 3; i++) {
+        const uint64_t seq = next_with_number(rig);
+
+        assert_true(seq > last_seq);
+        last_seq = seq;
+    }
+    rig_nothing(rig);
+}
+
+/* As above. The number of such a one may be that of another message in the file, so it is not saved there. */
+static void what_is_under_way_when_a_file_comes_late_goes_again_after_a_cut(void **state)
+{
+    struct rig *rig = *state;
+    char aside[160];
+
+    rig_start(rig);
+    rig_put(rig, "1");
+    rig_stop(rig);
+    snprintf(aside, sizeof aside, "%s.away", rig->path);
+    assert_int_equal(rename(rig->path, aside), 0);
+    assert_int_equal(mkdir(rig->path, 0700), 0);
+    rig->wall_ms -= 86400000;
+    rig_start(rig);
+    rig_link(rig, true);
+    put_with_number(rig);
+    put_with_number(rig);
+    const uint64_t seq = next_with_number(rig);
+    assert_int_equal(rmdir(rig->path), 0);
+    assert_int_equal(rename(aside, rig->path), 0);
+    rig_pass_ms(rig, 31000);
+    assert_false(rig_stats(rig).is_degraded);
+    rig_link(rig, false);
+    rig_link(rig, true);
+
+    rig_next(rig, "1");
+    assert_int_equal(next_with_number(rig), seq);
+    assert_true(next_with_number(rig) > seq);
+    rig_nothing(rig);
+}
+
+/* A duplicate has the number of the first, and a file that was not there has no numbers that could be used again. */
+static void a_new_file_that_comes_late_changes_no_number(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t seqs[3];
+
+    assert_int_equal(mkdir(rig->path, 0700), 0);
+    rig_start(rig);
+    rig_link(rig, true);
+    for (int i = 0; i < 3; i++)
+        put_with_number(rig);
+    for (int i = 0; i < 3; i++)
+        seqs[i] = next_with_number(rig);
+    rig_link(rig, false);
+    assert_int_equal(rmdir(rig->path), 0);
+    rig_pass_ms(rig, 31000);
+    assert_false(rig_stats(rig).is_degraded);
+    rig_kill(rig);
+    rig_start(rig);
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(next_with_number(rig), seqs[i]);
+    rig_nothing(rig);
+}
+
 /* ---- what stands there instead of an outbox -------------------------------------------------------- */
 
 static void write_file(const char *path, const void *bytes, size_t n)
@@ -732,6 +850,9 @@ int main(void)
         TEST(a_disk_that_is_gone_holds_back_only_what_is_on_it),
         TEST(a_folder_that_does_not_exist_yet_is_used_as_soon_as_it_does),
         TEST(a_file_that_comes_late_keeps_what_it_holds),
+        TEST(numbers_in_payloads_are_right_after_a_file_came_late),
+        TEST(what_is_under_way_when_a_file_comes_late_goes_again_after_a_cut),
+        TEST(a_new_file_that_comes_late_changes_no_number),
         TEST(an_empty_file_is_used),
         TEST(garbage_is_set_aside_untouched),
         TEST(a_newer_format_is_set_aside_and_what_can_be_read_is_kept),
