@@ -733,7 +733,7 @@ static void a_thousand_flipped_bits_and_cuts_never_stop_a_start_nor_give_a_wrong
         rig_pass_ms(rig, 2000);
         rig_stop(rig);
     }
-    print_message("%.1f %% of the records survived\n", 100.0 * (double)n_survivors / 1000 / N_KEPT);
+    print_message("%.1f %% of the records survived\n", (double)n_survivors / (1000 * N_KEPT) * 100);
     /* A log is good up to its first damaged frame: about half of it, on the average. */
     assert_true(n_survivors > 1000 * N_KEPT / 4);
 }
