@@ -6,7 +6,7 @@
 static void publish_changes(size_t device, size_t n_points)
 {
     for (size_t i = 0; i < n_points; i++)
-        world.points[device][i].publish.when = GW_WHEN_CHANGE;
+        world.policies[device][i].when = GW_WHEN_CHANGE;
 }
 
 /* Is each exchange of the device since then at a multiple of its interval, and none of them missing? */
@@ -167,7 +167,7 @@ static void a_message_of_a_device_that_is_half_read_is_said_before_it_goes(void 
     world_add_device(1, 10 * S);
     world.devices[0].per_request = 1;
     for (size_t i = 0; i < 2; i++)
-        world.points[0][i].publish.per = GW_PER_DEVICE;
+        world.policies[0][i].per = GW_PER_DEVICE;
     world_start();
     while (count_exchanges(0, 0) < 1)
         (void)gw_bus_loop_step(world.loop);
