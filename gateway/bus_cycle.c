@@ -96,7 +96,7 @@ static void advance(struct gw_bus_loop *loop, struct gw_bus_device *dev, int64_t
 
         if (next == dev->skip_request ||
             !gw_bus_work_push(&dev->work, request, &dev->plan->members[request->first_member]))
-            continue; /* an empty stack has room for any request of the device */
+            continue; /* no memory: its points are told as incomplete */
     }
 }
 
@@ -261,21 +261,14 @@ static void on_answer(struct gw_bus_loop *loop, struct gw_bus_device *dev,
  * A driver that never comes to an end is stopped by the count. */
 static bool split_top(struct gw_bus_loop *loop, struct gw_bus_device *dev)
 {
-    struct gw_plan *work = &dev->work;
-    size_t top = work->n_requests - 1;
-    enum gw_err err;
+    const struct gw_request *top = &dev->work.requests[dev->work.n_requests - 1];
 
     if (++dev->n_refusals > 4 * dev->conf->n_points + 16)
         return false;
     dev->epoch++; /* the driver may have learned a hole */
-    err = gw_driver_split(loop->driver, dev->device, &work->requests[top],
-                          gw_bus_work_members(&dev->work), &loop->scratch);
-    if (err != GW_OK || loop->scratch.n_requests == 0 ||
-        loop->scratch.n_requests > work->max_requests - top ||
-        loop->scratch.n_members > work->max_members - work->requests[top].first_member)
-        return false;
-    gw_bus_work_pop(work);
-    return gw_bus_work_push_all(work, &loop->scratch);
+    return gw_driver_split(loop->driver, dev->device, top, gw_bus_work_members(&dev->work),
+                           &loop->scratch) == GW_OK &&
+           loop->scratch.n_requests > 0 && gw_bus_work_replace_top(&dev->work, &loop->scratch);
 }
 
 /* Finds the points of the request on top that cannot be read, by asking for less and less. */

@@ -94,7 +94,6 @@ static void init_limits(struct gw_bus_device *dev)
 static enum gw_err init_device(struct gw_bus_loop *loop, size_t index)
 {
     struct gw_bus_device *dev = &loop->devices[index];
-    size_t n = loop->conf->devices[index].n_points;
 
     dev->conf = &loop->conf->devices[index];
     dev->device = &loop->bus->devices[index];
@@ -106,10 +105,7 @@ static enum gw_err init_device(struct gw_bus_loop *loop, size_t index)
     dev->schedule.is_aligned = loop->conf->align;
     gw_schedule_start(&dev->schedule, gw_now_us(loop->clock));
     init_limits(dev);
-    /* Parts of refused requests may share members (a scale register, say): room for twice as many as a plan has. */
-    err = gw_plan_init(&dev->work,
-                       2 * n + 2 <= GW_DEVICE_POINTS_MAX ? 2 * n + 2 : GW_DEVICE_POINTS_MAX);
-    return err == GW_OK ? gw_plan_init(&dev->failed, n) : err;
+    return GW_OK;
 }
 
 static enum gw_err init_loop(struct gw_bus_loop *loop, size_t max_payload)

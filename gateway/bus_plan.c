@@ -19,23 +19,24 @@ static size_t list_due(struct gw_bus_loop *loop, const struct gw_bus_device *dev
     return n;
 }
 
-static bool reserve(struct gw_plan *plan, const struct gw_plan *like)
+/* Makes room for so many in all. It stays as large as it ever had to be, which is little for most devices. */
+static bool reserve(struct gw_plan *plan, size_t n_requests, size_t n_members)
 {
-    if (plan->max_requests < like->n_requests) {
-        struct gw_request *requests = realloc(plan->requests, like->n_requests * sizeof *requests);
+    if (plan->max_requests < n_requests) {
+        struct gw_request *requests = reallocarray(plan->requests, n_requests, sizeof *requests);
 
         if (!requests)
             return false;
         plan->requests = requests;
-        plan->max_requests = like->n_requests;
+        plan->max_requests = n_requests;
     }
-    if (plan->max_members < like->n_members) {
-        uint16_t *members = realloc(plan->members, like->n_members * sizeof *members);
+    if (plan->max_members < n_members) {
+        uint16_t *members = reallocarray(plan->members, n_members, sizeof *members);
 
         if (!members)
             return false;
         plan->members = members;
-        plan->max_members = like->n_members;
+        plan->max_members = n_members;
     }
     return true;
 }
@@ -66,7 +67,7 @@ static enum gw_err make_plan(struct gw_bus_loop *loop, struct gw_bus_device *dev
         if (err != GW_OK)
             return err;
     }
-    if (!reserve(&entry->plan, &loop->scratch))
+    if (!reserve(&entry->plan, loop->scratch.n_requests, loop->scratch.n_members))
         return GW_E_NOMEM;
     entry->plan.n_requests = loop->scratch.n_requests;
     entry->plan.n_members = loop->scratch.n_members;
@@ -106,11 +107,18 @@ void gw_bus_plans_done(struct gw_bus_device *dev)
         gw_plan_done(&dev->plans[i].plan);
 }
 
+/* Room for so many more. */
+static bool reserve_more(struct gw_plan *work, size_t n_requests, size_t n_members)
+{
+    n_members += work->n_members;
+    return n_members <= UINT16_MAX && /* gw_request.first_member */
+           reserve(work, work->n_requests + n_requests, n_members);
+}
+
 bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
                       const uint16_t *members)
 {
-    if (work->n_requests == work->max_requests ||
-        work->max_members - work->n_members < request->n_members)
+    if (!reserve_more(work, 1, request->n_members))
         return false;
     struct gw_request *top = &work->requests[work->n_requests++];
     *top = *request;
@@ -120,18 +128,34 @@ bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
     return true;
 }
 
+static bool reserve_for(struct gw_plan *work, const struct gw_plan *plan)
+{
+    size_t n_members = 0; /* more than plan->n_members where requests share some */
+
+    for (size_t i = 0; i < plan->n_requests; i++)
+        n_members += plan->requests[i].n_members;
+    return reserve_more(work, plan->n_requests, n_members);
+}
+
 bool gw_bus_work_push_all(struct gw_plan *work, const struct gw_plan *plan)
 {
-    if (plan->n_requests > work->max_requests - work->n_requests ||
-        plan->n_members > work->max_members - work->n_members)
+    if (!reserve_for(work, plan))
         return false;
     for (size_t i = plan->n_requests; i > 0; i--) {
         const struct gw_request *request = &plan->requests[i - 1];
 
         if (!gw_bus_work_push(work, request, &plan->members[request->first_member]))
-            break; /* requests that share members: what has no room is settled as incomplete */
+            return false; /* never: there is room */
     }
     return true;
+}
+
+bool gw_bus_work_replace_top(struct gw_plan *work, const struct gw_plan *plan)
+{
+    if (!reserve_for(work, plan))
+        return false;
+    gw_bus_work_pop(work);
+    return gw_bus_work_push_all(work, plan);
 }
 
 const uint16_t *gw_bus_work_members(const struct gw_plan *work)

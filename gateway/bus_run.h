@@ -260,11 +260,13 @@ void gw_bus_job_give_up(struct gw_bus_loop *loop, struct gw_bus_job *job, const 
 const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_device *dev,
                                       uint64_t groups, enum gw_err *ret_err);
 void gw_bus_plans_done(struct gw_bus_device *dev);
-/* Puts a request on top. False when there is no room. */
+/* Puts a request on top. False: no memory, nothing was changed. */
 GW_MUST_CHECK bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
                                     const uint16_t *members);
-/* Puts the requests of a plan on top so that they are run in its order. False: no room, nothing was changed. */
+/* Puts the requests of a plan on top so that they are run in its order. False: no memory, nothing was changed. */
 GW_MUST_CHECK bool gw_bus_work_push_all(struct gw_plan *work, const struct gw_plan *plan);
+/* The same in place of the one on top. */
+GW_MUST_CHECK bool gw_bus_work_replace_top(struct gw_plan *work, const struct gw_plan *plan);
 void gw_bus_work_pop(struct gw_plan *work);
 /* The members of the request on top. */
 const uint16_t *gw_bus_work_members(const struct gw_plan *work);
