@@ -83,6 +83,9 @@ struct gw_outbox_ops {
     /* There is a connection, or there is none any more (as at the start). NULL: no matter. Thread: consumer. */
     void (*link)(struct gw_outbox *outbox, bool is_up);
     void (*stats)(struct gw_outbox *outbox, struct gw_outbox_stats *ret_stats); /* Thread: any. */
+    /* Other settings from now on, as far as gw_outbox_needs_restart does not name them; nothing that is held is lost, unless
+     * it does not fit any more. Thread: any. */
+    void (*configure)(struct gw_outbox *outbox, const struct gw_buffer_conf *conf);
     /* Begins to save all that is held, since the program ends. NULL: nothing to save. Does not wait. Thread: any. */
     void (*stop)(struct gw_outbox *outbox);
     /* For an end at which something still uses the outbox, so that it cannot be freed: saves what has to be saved, and
@@ -107,6 +110,10 @@ struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest, uin
 GW_MUST_CHECK enum gw_err gw_outbox_open(const struct gw_buffer_conf *conf,
                                          const struct gw_clock *clock,
                                          struct gw_outbox **ret_outbox);
+
+/* The keys that differ and take effect with a restart only, in words; NULL: there are none. */
+const char *gw_outbox_needs_restart(const struct gw_buffer_conf *now,
+                                    const struct gw_buffer_conf *wanted);
 
 static inline void gw_outbox_free(struct gw_outbox *outbox)
 {

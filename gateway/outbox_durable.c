@@ -179,10 +179,7 @@ enum gw_err gw_durable_new(const struct gw_buffer_conf *conf, const struct gw_cl
     self->conf = *conf;
     self->conf.path = self->path = strdup(conf->path);
     self->clock = clock;
-    self->max_bytes = (uint64_t)conf->max_bytes;
-    self->max_ram_bytes = self->max_bytes < GW_RAM_BYTES ? self->max_bytes : GW_RAM_BYTES;
-    self->window_bytes =
-        self->max_bytes / 4 < GW_WINDOW_BYTES ? self->max_bytes / 4 : GW_WINDOW_BYTES;
+    gw_durable_size(self);
     self->is_dry = true;
     pthread_mutex_init(&self->mutex, NULL);
     gw_cond_init(&self->work);

@@ -38,7 +38,8 @@ struct gw_durable {
     struct gw_buffer_conf conf;
     char *path; /* conf.path */
     const struct gw_clock *clock;
-    uint64_t max_bytes, max_ram_bytes, window_bytes;
+    uint64_t max_bytes, window_bytes;
+    _Atomic uint64_t max_ram_bytes; /* put looks at it before it has the mutex */
 
     /* Of the writer alone. */
     struct gw_store *store; /* NULL: there is none that works */
@@ -84,6 +85,8 @@ struct gw_durable {
     bool is_committing;
     bool is_up, is_stopping, is_ended, is_woken, is_dry, is_degraded, is_full, has_to_trim,
         has_to_refill;
+    struct gw_buffer_conf next_conf; /* wanted, until the writer takes it */
+    bool has_next_conf;
     bool is_unreachable; /* the file is not open: the middle cannot be read for now */
     struct gw_outbox_stats stats;
 };
@@ -100,6 +103,10 @@ void gw_durable_finish(struct gw_durable *self);
 extern const struct gw_outbox_ops gw_durable_ops;
 void gw_durable_free(struct gw_outbox *outbox);
 void gw_durable_save(struct gw_outbox *outbox);
+void gw_durable_configure(struct gw_outbox *outbox, const struct gw_buffer_conf *conf);
+/* Takes what was wanted. Without the mutex; by the writer, who alone changes the settings. */
+GW_MUST_CHECK enum gw_store_fault gw_durable_take_conf(struct gw_durable *self);
+void gw_durable_size(struct gw_durable *self); /* by conf.max_bytes */
 
 /* ---- between the files; with the mutex held unless said ------------------------------------------------ */
 

@@ -43,7 +43,7 @@ struct record {
 struct memory_outbox {
     struct gw_outbox base;
     pthread_mutex_t mutex;
-    uint64_t max_bytes;
+    _Atomic uint64_t max_bytes; /* put looks at it before it has the mutex */
     bool drop_newest;
 
     struct record **ring; /* the message seq is ring[seq & (n_ring - 1)], NULL when it is gone */
@@ -365,6 +365,16 @@ static void memory_free(struct gw_outbox *outbox)
     free(self);
 }
 
+static void memory_configure(struct gw_outbox *outbox, const struct gw_buffer_conf *conf)
+{
+    struct memory_outbox *self = (struct memory_outbox *)(void *)outbox;
+
+    pthread_mutex_lock(&self->mutex);
+    self->max_bytes = (uint64_t)conf->max_bytes;
+    self->drop_newest = conf->drop_newest;
+    pthread_mutex_unlock(&self->mutex);
+}
+
 struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest, uint64_t first_seq)
 {
     static const struct gw_outbox_ops ops = {
@@ -374,6 +384,7 @@ struct gw_outbox *gw_outbox_memory_new(uint64_t max_bytes, bool drop_newest, uin
         .drop = memory_drop,
         .rewind = memory_rewind,
         .stats = memory_stats,
+        .configure = memory_configure,
         .free = memory_free,
     };
     struct memory_outbox *self = calloc(1, sizeof *self);

@@ -463,6 +463,7 @@ const struct gw_outbox_ops gw_durable_ops = {
     .rewind = durable_rewind,
     .link = durable_link,
     .stats = durable_stats,
+    .configure = gw_durable_configure,
     .stop = durable_stop,
     .save = gw_durable_save,
     .free = gw_durable_free,

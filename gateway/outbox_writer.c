@@ -428,7 +428,7 @@ static int64_t pace(struct gw_durable *self, int64_t due_us)
 int64_t gw_durable_step(struct gw_durable *self)
 {
     int64_t due_us = INT64_MAX;
-    enum gw_store_fault fault;
+    enum gw_store_fault fault = gw_durable_take_conf(self);
 
     if (!self->store) {
         pthread_mutex_lock(&self->mutex);
@@ -440,7 +440,8 @@ int64_t gw_durable_step(struct gw_durable *self)
         if (gw_durable_open_store(self) != GW_STORE_OK)
             return gw_now_us(self->clock);
     }
-    fault = tidy(self);
+    if (fault == GW_STORE_OK)
+        fault = tidy(self);
     if (fault == GW_STORE_OK)
         fault = refill(self);
     if (fault == GW_STORE_OK)

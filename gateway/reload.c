@@ -311,6 +311,18 @@ static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
     return err;
 }
 
+static void change_buffer(struct gw_site *site, const struct gw_buffer_conf *wanted)
+{
+    const struct gw_buffer_conf *now = &site->generation->config->buffer;
+    const char *late = gw_outbox_needs_restart(now, wanted);
+
+    if (now->fingerprint == wanted->fingerprint)
+        return;
+    site->outbox->ops->configure(site->outbox, wanted);
+    if (late)
+        gw_log(GW_LOG_WARN, "reload", "changes of %s take effect with a restart", late);
+}
+
 static bool is_unchanged(const struct gw_site *site, const struct gw_config *next,
                          const struct gw_plant_change *change)
 {
@@ -342,8 +354,7 @@ static enum gw_err take(struct gw_site *site, struct gw_generation *next)
         publish_outcome(site, false, "nothing has changed", NULL);
         return GW_OK;
     }
-    if (site->generation->config->buffer.fingerprint != next->config->buffer.fingerprint)
-        gw_log(GW_LOG_WARN, "reload", "changes of \"buffer\" take effect with a restart");
+    change_buffer(site, &next->config->buffer);
     return apply(site, next, &change);
 }
 

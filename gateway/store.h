@@ -49,6 +49,8 @@ struct gw_store;
 enum gw_store_fault gw_store_open(const char *path, bool is_reader, uint64_t max_bytes,
                                   struct gw_store **ret_store, char *why);
 void gw_store_close(struct gw_store *store); /* NULL is fine */
+/* Bounds the file anew; one that is larger stays as it is. What is reserved of the disk changes with the next start. */
+enum gw_store_fault gw_store_resize(struct gw_store *store, uint64_t max_bytes);
 
 /* The reason of the last failure in words. */
 const char *gw_store_why(const struct gw_store *store);

@@ -164,18 +164,26 @@ static enum gw_store_fault configure(struct gw_store *store, bool is_reader)
                       "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON");
 }
 
-static enum gw_store_fault configure_writing(struct gw_store *store, uint64_t max_bytes)
+enum gw_store_fault gw_store_resize(struct gw_store *store, uint64_t max_bytes)
 {
     const uint64_t n_pages = max_bytes / PAGE_BYTES * 5 / 4 + SPARE_PAGES;
+    char text[60];
+
+    snprintf(text, sizeof text, "PRAGMA max_page_count = %llu", (unsigned long long)n_pages);
+    return run(store, text);
+}
+
+static enum gw_store_fault configure_writing(struct gw_store *store, uint64_t max_bytes)
+{
     char text[300];
 
     snprintf(text, sizeof text,
              "PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-             "PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = %lld;"
-             "PRAGMA max_page_count = %llu",
-             PAGE_BYTES, (long long)(gw_reserve_bytes(max_bytes) / PAGE_BYTES / 2),
-             (unsigned long long)n_pages);
-    return run(store, text);
+             "PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = %lld",
+             PAGE_BYTES, (long long)(gw_reserve_bytes(max_bytes) / PAGE_BYTES / 2));
+    const enum gw_store_fault fault = run(store, text);
+
+    return fault == GW_STORE_OK ? gw_store_resize(store, max_bytes) : fault;
 }
 
 /* Is it ours? An empty file is. */
