@@ -237,7 +237,7 @@ install-files: all
 	install -m 644 systemd/field2mqtt.tmpfiles $(to)/lib/tmpfiles.d/field2mqtt.conf
 	install -m 644 systemd/70-field2mqtt.rules $(udev_to)/rules.d
 	install -m 644 README.md $(manual)
-	install -m 644 $(wildcard docs/*.md docs/*.png) $(manual)/docs
+	install -m 644 $(wildcard docs/*.md docs/*.png docs/*.svg) $(manual)/docs
 	install -m 644 $(wildcard config/*.yaml) $(manual)/config
 	install -d $(manual)/config/mosquitto $(manual)/config/dashboards
 	install -m 644 $(wildcard config/mosquitto/*) $(manual)/config/mosquitto

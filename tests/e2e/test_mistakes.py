@@ -67,7 +67,7 @@ def test_each_of_many_mistakes_is_told_with_its_place_and_refused_by_a_running_g
         tmp_path, broker, slaves, site, subscriber):  # noqa: F811
     print(f"FIELD2MQTT_SEED={SEED}")
     count_up(slaves[0].unit(1))
-    good = make_config(broker, [tcp_bus(slaves[0], [device("s", count=1)], interval="20ms")], publish={"when": "every", "qos": 1})
+    good = make_config(broker, [tcp_bus(slaves[0], [device("s", count=1, timeout="30s")], interval="20ms")], publish={"when": "every", "qos": 1})
     running = site(good, env=ENVIRONMENT)
     subscriber.wait_for("gw/s/p0", count=3)
     wrong = wrong_files()

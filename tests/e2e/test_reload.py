@@ -48,7 +48,7 @@ def values(subscriber, topic, since=0):
 @pytest.mark.quick
 def test_an_unchanged_bus_keeps_its_connection_and_loses_no_reading(broker, slaves, site, subscriber):
     count_up(slaves[0].unit(1))
-    steady = tcp_bus(slaves[0], [device("s", count=1)], name="steady", interval="50ms")
+    steady = tcp_bus(slaves[0], [device("s", count=1, timeout="30s")], name="steady", interval="50ms")
     before = [steady, tcp_bus(slaves[1], [device("a")], name="changing"), tcp_bus(slaves[2], [device("r")], name="going")]
     running = site(make_config(broker, before, publish={"when": "every"}))
     for name in "sar":
@@ -149,7 +149,7 @@ def test_a_port_passes_from_a_bus_that_goes_to_one_that_comes(broker, modbus_rtu
 
 def test_changed_settings_of_the_broker_connect_again_and_leave_the_buses_alone(tmp_path, broker, slaves, site, subscriber, started):
     count_up(slaves[0].unit(1))
-    buses = [tcp_bus(slaves[0], [device("s", count=1)], interval="50ms")]
+    buses = [tcp_bus(slaves[0], [device("s", count=1, timeout="30s")], interval="50ms")]
     running = site(make_config(broker, buses, publish={"when": "every", "qos": 1}))
     subscriber.wait_for("gw/s/p0", count=5)
     other_folder = tmp_path / "other"

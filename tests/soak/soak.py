@@ -68,11 +68,12 @@ def main():
         plant = run(seconds, folder, random.Random(SEED))
     load.append(os.getloadavg())
     verdicts = Verdicts(plant, seconds)
-    if options.outages:
-        verdicts.rows += ten_minutes_outages()
     title = f"field2mqtt for {seconds / 60:.3g} min: {plant.last['messages'] / seconds:.0f} messages a second, outages in grey"
     (options.to / "soak.svg").write_text(plot(plant.samples, plant.outages, title))
     write_report(options.to / "soak.md", plant, verdicts, seconds, load)
+    if options.outages:  # the hours are not lost when this is stopped
+        verdicts.rows += ten_minutes_outages()
+        write_report(options.to / "soak.md", plant, verdicts, seconds, load)
     print((options.to / "soak.md").read_text())
     return 0 if verdicts.all_held else 1
 
