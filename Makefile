@@ -128,8 +128,8 @@ e2e: all
 faults: all $(B)/tests/unit/test_outbox_faults $(B)/tests/unit/test_modbus_faults
 	@tests/faults/run $(if $(SHORT),--short) $(FAULTS)
 
-# Units and a run of the gateway under valgrind; not units that try many thousands of inputs or judge times of a broker.
-not_under_valgrind := %_faults $(addprefix %/test_,mapping modbus_plan number outbox_durable publisher_broker publisher_tls serial_vectors \
+# Units and a run of the gateway under valgrind; not units that try many thousands of inputs or judge times.
+not_under_valgrind := %_faults $(addprefix %/test_,mapping modbus_plan number outbox_durable publisher_broker publisher_tls modbus_slave serial_vectors \
     sim_value yaml_tree)
 valgrind: all $(unit)
 	@tests/valgrind $(filter-out $(not_under_valgrind),$(unit))
