@@ -166,6 +166,16 @@ static void on_disconnected_5(void *context, MQTTAsync_successData5 *data)
 
 /* ---- new, free ---- */
 
+/* OpenSSL since 1.1 begins by itself with the first context. Paho would begin all of it also for a broker without TLS, which
+ * takes 3 MiB of memory. */
+static void leave_tls_alone(void)
+{
+    MQTTAsync_init_options options = MQTTAsync_init_options_initializer;
+
+    options.do_openssl_init = 0;
+    MQTTAsync_global_init(&options);
+}
+
 static bool is_v5(const struct gw_mqtt *mqtt)
 {
     return mqtt->conf->version == GW_MQTT_5;
@@ -189,6 +199,7 @@ enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mq
     if (!mqtt)
         return GW_E_NOMEM;
     signal(SIGPIPE, SIG_IGN); /* the library does the same, later */
+    leave_tls_alone();
     mqtt->conf = conf;
     mqtt->will_qos = 1;
     mqtt->will_retain = true;
