@@ -5,7 +5,9 @@
  * that is connected again frees TLS options that its thread may still read (paho #1483), and late callbacks of an
  * old handle can be told from those of the new.
  * Between attempts there is no handle, so Paho ends its threads; that costs 100 ms, but starting them anew notices
- * the new socket at once, where running ones would only after a second. Persistence, buffering, automatic reconnect and the
+ * the new socket at once, where running ones would only after a second. But the library takes places in a table of OpenSSL,
+ * never given back, each time its first handle is made, with TLS or not. So while a broker is away for long an idle handle,
+ * the anchor, stays. Persistence, buffering, automatic reconnect and the
  * server list of Paho stay off: they lose messages or hide what happens. */
 #include "gateway/mqtt.h"
 
@@ -29,6 +31,7 @@ enum {
     /* Messages handed to Paho and not yet written to the socket. Paho 1.3.12 never frees topic and payload of those
      * when a handle is destroyed, so there are few, and sends beyond are told to wait. */
     QUEUED_MAX = 16,
+    ANCHOR_AFTER = 20, /* attempts without a connection */
     SPARE_EVENTS = 64,
     PROBE_TIMEOUT_US = 2000000,
     DETAIL_BYTES = 256,
@@ -37,7 +40,9 @@ enum {
 struct gw_mqtt {
     const struct gw_mqtt_conf *conf;
     struct gw_inbox *inbox;
-    MQTTAsync handle; /* NULL between attempts */
+    MQTTAsync handle;    /* NULL between attempts */
+    MQTTAsync anchor;    /* NULL but for a broker that is away for long */
+    unsigned n_attempts; /* since the last connection */
     struct gw_server server;
     struct gw_address addresses[GW_ADDRESS_MAX];
     size_t n_addresses, at_address;
@@ -225,6 +230,7 @@ void gw_mqtt_free(struct gw_mqtt *mqtt)
 {
     if (!mqtt)
         return;
+    mqtt->n_attempts = 0;
     gw_mqtt_drop(mqtt);
     gw_inbox_free(mqtt->inbox);
     free(mqtt);
@@ -304,12 +310,22 @@ static int start_connect(struct gw_mqtt *mqtt)
     return MQTTAsync_connect(mqtt->handle, &options);
 }
 
+/* Makes the anchor when it is time, as well as memory allows. */
+static void count_attempt(struct gw_mqtt *mqtt)
+{
+    if (mqtt->n_attempts < ANCHOR_AFTER)
+        mqtt->n_attempts++;
+    else if (!mqtt->anchor && create_handle(mqtt, "tcp://127.0.0.1:1", &mqtt->anchor) != 0)
+        mqtt->anchor = NULL;
+}
+
 /* One attempt, at one address, with a handle of its own. */
 static void attempt(struct gw_mqtt *mqtt)
 {
     char uri[sizeof mqtt->server.authority + 8];
 
     gw_mqtt_drop(mqtt);
+    count_attempt(mqtt);
     gw_one_cpu_gather();     /* before the library starts its threads */
     if (mqtt->server.is_tls) /* the name stays, for the certificate is compared with it */
         snprintf(uri, sizeof uri, "ssl://%s", mqtt->server.authority);
@@ -421,6 +437,8 @@ size_t gw_mqtt_events(struct gw_mqtt *mqtt, struct gw_mqtt_event *ret_events, si
     const size_t n = gw_inbox_take(mqtt->inbox, ret_events, max_events);
 
     for (size_t i = 0; i < n; i++) {
+        if (ret_events[i].kind == GW_MQTT_CONNECTED)
+            mqtt->n_attempts = 0;
         if (ret_events[i].kind != GW_MQTT_CONNECT_FAILED)
             continue;
         settle(mqtt, &ret_events[i]);
@@ -492,6 +510,8 @@ void gw_mqtt_drop(struct gw_mqtt *mqtt)
     if (mqtt->handle)
         MQTTAsync_destroy(&mqtt->handle);
     mqtt->handle = NULL;
+    if (mqtt->anchor && mqtt->n_attempts == 0)
+        MQTTAsync_destroy(&mqtt->anchor);
     gw_one_cpu_spread();
     gw_inbox_renew(mqtt->inbox);
 }

@@ -2,6 +2,9 @@
 #include "tests/unit/broker_rig.h"
 
 #include <malloc.h>
+#include <poll.h>
+
+#include "gateway/mqtt.h"
 
 /* ---- what arrives ---- */
 
@@ -498,6 +501,41 @@ static void reconnects_leak_nothing(void **state)
     assert_true(heap_bytes() < n_bytes + 8192);
 }
 
+static void fail_to_connect(struct gw_mqtt *mqtt, const char *server)
+{
+    struct pollfd ready = {.fd = gw_mqtt_event_fd(mqtt), .events = POLLIN};
+    struct gw_mqtt_event event = {0};
+
+    gw_mqtt_connect(mqtt, server);
+    while (event.kind != GW_MQTT_CONNECT_FAILED) {
+        assert_int_equal(poll(&ready, 1, 30000), 1);
+        if (gw_mqtt_events(mqtt, &event, 1) == 0)
+            event.kind = GW_MQTT_CONNECTED;
+    }
+    gw_mqtt_drop(mqtt);
+}
+
+/* Each start of Paho takes about 160 bytes in OpenSSL for good. */
+static void a_broker_that_is_away_for_long_costs_no_memory(void **state)
+{
+    enum { ATTEMPTS = 100 };
+    struct rig *rig = *state;
+    struct gw_mqtt *mqtt;
+    char server[64];
+    size_t n_bytes = 0;
+
+    snprintf(server, sizeof server, "mqtt://127.0.0.1:%u", free_port());
+    assert_int_equal(gw_mqtt_new(&rig->conf, &mqtt), GW_OK);
+    for (int i = 0; i < 40 + ATTEMPTS; i++) {
+        if (i == 40)
+            n_bytes = heap_bytes();
+        fail_to_connect(mqtt, server);
+    }
+    assert_true(heap_bytes() < n_bytes + 40 * ATTEMPTS);
+
+    gw_mqtt_free(mqtt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +560,7 @@ int main(void)
         TEST(what_an_mqtt_5_broker_refuses_is_dropped_with_its_reason),
         TEST(a_second_client_with_our_id_is_told_and_retried_ever_more_slowly),
         TEST(reconnects_leak_nothing),
+        TEST(a_broker_that_is_away_for_long_costs_no_memory),
     };
 
     if (getenv("RIG_TEST"))
