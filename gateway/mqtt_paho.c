@@ -7,16 +7,14 @@
  * Between attempts there is no handle, so Paho ends its threads; that costs 100 ms, but starting them anew notices
  * the new socket at once, where running ones would only after a second. But the library takes places in a table of OpenSSL,
  * never given back, each time its first handle is made, with TLS or not. So while a broker is away for long an idle handle,
- * the anchor, stays. Persistence, buffering, automatic reconnect and the
- * server list of Paho stay off: they lose messages or hide what happens. */
+ * the anchor, stays.
+ * Persistence, buffering, automatic reconnect and the server list of Paho stay off: they lose messages or hide what happens. */
 #include "gateway/mqtt.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/clock.h"
 #include "gateway/mqtt_address.h"
@@ -171,8 +169,7 @@ static void on_disconnected_5(void *context, MQTTAsync_successData5 *data)
 
 /* ---- new, free ---- */
 
-/* OpenSSL since 1.1 begins by itself with the first context. Paho would begin all of it also for a broker without TLS, which
- * takes 3 MiB of memory. */
+/* OpenSSL since 1.1 begins by itself with the first context. Paho would begin all of it also for a broker without TLS. */
 static void leave_tls_alone(void)
 {
     MQTTAsync_init_options options = MQTTAsync_init_options_initializer;
@@ -385,27 +382,13 @@ void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server)
 /* ---- what became of it ---- */
 
 /* Finds out why an attempt failed that the library only calls failed. */
-static enum gw_mqtt_why explain(struct gw_mqtt *mqtt)
+static enum gw_mqtt_why explain(const struct gw_mqtt *mqtt)
 {
-    const struct gw_address *address = &mqtt->addresses[mqtt->at_address];
-    enum gw_mqtt_why why = GW_MQTT_WHY_CLOSED;
     char text[DETAIL_BYTES] = "";
-    int error = 0;
+    const enum gw_mqtt_why why =
+        gw_server_explain(&mqtt->server, &mqtt->addresses[mqtt->at_address], &mqtt->conf->tls,
+                          PROBE_TIMEOUT_US, text, sizeof text);
 
-    const int fd = gw_server_open(&mqtt->server, address, PROBE_TIMEOUT_US, &error);
-    if (fd >= 0)
-        close(fd);
-    if (fd < 0)
-        snprintf(text, sizeof text, "%s", strerror(error));
-    if (error == ECONNREFUSED)
-        why = GW_MQTT_WHY_NO_LISTENER;
-    else if (error == ETIMEDOUT)
-        why = GW_MQTT_WHY_TIMEOUT;
-    else if (error != 0)
-        why = GW_MQTT_WHY_UNREACHABLE;
-    else if (mqtt->server.is_tls)
-        why = gw_tls_explain(&mqtt->server, address, &mqtt->conf->tls, PROBE_TIMEOUT_US, text,
-                             sizeof text);
     gw_inbox_note(gw_inbox_context(mqtt->inbox, 0), text, strlen(text));
     return why;
 }

@@ -135,9 +135,10 @@ static enum gw_mqtt_why try_it(struct trial *trial, const struct gw_address *add
     return why;
 }
 
-enum gw_mqtt_why gw_tls_explain(const struct gw_server *server, const struct gw_address *address,
-                                const struct gw_mqtt_tls *conf, int64_t timeout_us, char *ret_text,
-                                size_t text_size)
+static enum gw_mqtt_why explain_tls(const struct gw_server *server,
+                                    const struct gw_address *address,
+                                    const struct gw_mqtt_tls *conf, int64_t timeout_us,
+                                    char *ret_text, size_t text_size)
 {
     struct trial trial = {
         .server = server,
@@ -156,4 +157,26 @@ enum gw_mqtt_why gw_tls_explain(const struct gw_server *server, const struct gw_
     SSL_CTX_free(trial.context);
     ERR_clear_error();
     return why;
+}
+
+enum gw_mqtt_why gw_server_explain(const struct gw_server *server, const struct gw_address *address,
+                                   const struct gw_mqtt_tls *conf, int64_t timeout_us,
+                                   char *ret_text, size_t text_size)
+{
+    int error = 0;
+    const int fd = gw_server_open(server, address, timeout_us, &error);
+
+    *ret_text = '\0';
+    if (fd >= 0)
+        close(fd);
+    else
+        snprintf(ret_text, text_size, "%s", strerror(error));
+    if (error == ECONNREFUSED)
+        return GW_MQTT_WHY_NO_LISTENER;
+    if (error == ETIMEDOUT)
+        return GW_MQTT_WHY_TIMEOUT;
+    if (error != 0)
+        return GW_MQTT_WHY_UNREACHABLE;
+    return server->is_tls ? explain_tls(server, address, conf, timeout_us, ret_text, text_size)
+                          : GW_MQTT_WHY_CLOSED;
 }

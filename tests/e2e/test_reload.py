@@ -257,7 +257,7 @@ def steady_bus(slave, others=()):
 def random_neighbours(rng):
     """Any of three devices, each in one of a few forms, in any order."""
     names = rng.sample(["n1", "n2", "n3"], rng.randint(0, 3))
-    return [device(name, unit=2, count=rng.randint(1, 3), interval=rng.choice(["20ms", "70ms"])) for name in names]
+    return [device(name, unit=2, count=rng.randint(1, 3), interval=rng.choice(["20ms", "70ms"]), timeout="30s") for name in names]
 
 
 def random_config(broker, slaves, rng, is_wrong):

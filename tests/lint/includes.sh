@@ -52,6 +52,7 @@ find gateway drivers -name '*.[ch]' -print | sort | xargs awk '
         place = in_core ? FILENAME : folder_of(FILENAME)
         sub(/^gateway\/yaml_.*/, "gateway/yaml_*.c", place) # one reader in two files: the tree, and its errors in words
         sub(/^gateway\/mqtt_paho.*/, "gateway/mqtt_paho.*", place) # one client in a few files with one header
+        sub(/^gateway\/store_sqlite.*/, "gateway/store_sqlite.*", place)
         if ((library in home) && home[library] != place) complain("<" target "> is included by " home[library] " already")
         home[library] = place
     }
