@@ -199,7 +199,7 @@ enum gw_err modbus_examine(struct gw_device *device, const char *place, int64_t 
         return err;
     ex.patience_us = deadline_us - host->now_us(host->ctx);
     err = read_span(&ex, 0, ex.n);
-    if (err == GW_OK && !memchr(ex.is_read, true, ex.n))
+    if (err == GW_OK && !ex.is_read[0] && run_length(&ex, 0) == ex.n) /* nothing */
         err = GW_E_REFUSED;
     if (err != GW_OK) {
         snprintf(diag->text, sizeof diag->text, "%s cannot be read: %s", place,
