@@ -113,12 +113,15 @@ static void load_devices(struct gw_loader *loader, const struct gw_bus_context *
     }
     if (list->n_entries == 0 && !loader->is_off)
         gw_diag_add(loader->diags, gw_yaml_key_mark(list), "bus \"%s\" has no devices", name);
+    const uint64_t around = gw_fingerprint_around(context->layer->outer->map, map);
+    bus->fingerprint = gw_fingerprint_number(around, (uint64_t)loader->config->mqtt.max_payload);
     bus->devices = gw_arena_alloc(&loader->memory.texts, list->n_entries * sizeof *bus->devices);
     for (const struct gw_yaml_node *node = list->first; node; node = node->next) {
         struct gw_device_conf *device = &bus->devices[bus->n_devices];
 
         bus->n_devices += gw_load_device(loader, context, node, device);
-        device->fingerprint = gw_fingerprint_device(loader, context->layer->outer->map, map, node);
+        device->fingerprint = gw_fingerprint_device(loader, around, node);
+        bus->fingerprint = gw_fingerprint_number(bus->fingerprint, device->fingerprint);
     }
 }
 
@@ -194,7 +197,6 @@ static bool load_bus(struct gw_loader *loader, const struct gw_yaml_node *map,
         walk_bus(loader, map, &context);
     else
         report_no_driver(loader, map);
-    ret_bus->fingerprint = gw_fingerprint_bus(loader, root->map, map);
     if (context.driver)
         ret_bus->link_fingerprint = gw_fingerprint_link(root->map, map, context.driver);
     bool is_kept = !loader->is_off && ret_bus->n_devices > 0;

@@ -107,38 +107,27 @@ static uint64_t add_template(const struct gw_loader *loader, uint64_t h,
     return template && template->map ? add_node(h, template->map) : h;
 }
 
-/* The defaults of the file, the bus, and the templates of its devices. */
-uint64_t gw_fingerprint_bus(const struct gw_loader *loader, const struct gw_yaml_node *root,
-                            const struct gw_yaml_node *bus)
+uint64_t gw_fingerprint_around(const struct gw_yaml_node *root, const struct gw_yaml_node *bus)
 {
-    const struct gw_yaml_node *devices = gw_yaml_get(bus, "devices");
-    uint64_t h = add_bytes(GW_FINGERPRINT_START, &loader->config->mqtt.max_payload,
-                           sizeof loader->config->mqtt.max_payload);
-
-    h = add_map(h, root, is_for_buses, NULL);
-    h = add_node(h, bus);
-    if (!devices || devices->kind != GW_YAML_LIST)
-        return h;
-    for (const struct gw_yaml_node *device = devices->first; device; device = device->next)
-        h = add_template(loader, h, device);
-    return h;
+    return add_map(add_map(GW_FINGERPRINT_START, root, is_for_buses, NULL), bus, is_for_devices,
+                   NULL);
 }
 
-/* The bus's own keys, and what says how commands come to it. */
 uint64_t gw_fingerprint_link(const struct gw_yaml_node *root, const struct gw_yaml_node *bus,
                              const struct gw_driver *driver)
 {
     return add_map(add_map(GW_FINGERPRINT_START, root, is_commands, NULL), bus, is_of_link, driver);
 }
 
-/* The defaults of file and bus, the device, and its template. */
-uint64_t gw_fingerprint_device(const struct gw_loader *loader, const struct gw_yaml_node *root,
-                               const struct gw_yaml_node *bus, const struct gw_yaml_node *device)
+uint64_t gw_fingerprint_device(const struct gw_loader *loader, uint64_t around,
+                               const struct gw_yaml_node *device)
 {
-    uint64_t h = add_map(GW_FINGERPRINT_START, root, is_for_buses, NULL);
+    return add_template(loader, add_node(around, device), device);
+}
 
-    h = add_map(h, bus, is_for_devices, NULL);
-    return add_template(loader, add_node(h, device), device);
+uint64_t gw_fingerprint_number(uint64_t h, uint64_t number)
+{
+    return add_bytes(h, &number, sizeof number);
 }
 
 uint64_t gw_fingerprint_node(uint64_t h, const struct gw_yaml_node *node)

@@ -186,12 +186,15 @@ struct gw_device_context {
 
 #define GW_FINGERPRINT_START UINT64_C(14695981039346656037)
 
-uint64_t gw_fingerprint_bus(const struct gw_loader *loader, const struct gw_yaml_node *root,
-                            const struct gw_yaml_node *bus);
+/* The bus's own keys, and what says how commands come to it. */
 uint64_t gw_fingerprint_link(const struct gw_yaml_node *root, const struct gw_yaml_node *bus,
                              const struct gw_driver *driver);
-uint64_t gw_fingerprint_device(const struct gw_loader *loader, const struct gw_yaml_node *root,
-                               const struct gw_yaml_node *bus, const struct gw_yaml_node *device);
+/* What the file and the bus say for all devices of the bus. */
+uint64_t gw_fingerprint_around(const struct gw_yaml_node *root, const struct gw_yaml_node *bus);
+/* That, the device, and its template. */
+uint64_t gw_fingerprint_device(const struct gw_loader *loader, uint64_t around,
+                               const struct gw_yaml_node *device);
+uint64_t gw_fingerprint_number(uint64_t h, uint64_t number);
 /* Each adds one thing, which may be NULL, to a fingerprint. */
 uint64_t gw_fingerprint_node(uint64_t h, const struct gw_yaml_node *node);
 uint64_t gw_fingerprint_text(uint64_t h, const char *text);
