@@ -158,14 +158,6 @@ const char *gw_board_bus_state(const struct gw_view *view)
     return view->stats.n_opens == 0 && !view->stats.is_down ? "starting" : "offline";
 }
 
-static bool is_only_written(const struct gw_device_conf *conf)
-{
-    for (size_t i = 0; i < conf->n_points; i++)
-        if (conf->points[i].access != GW_ACCESS_W)
-            return false;
-    return true;
-}
-
 const char *gw_board_device_state(const struct gw_view *view, size_t device)
 {
     const struct gw_device_view *dev = &view->devices[device];
@@ -178,7 +170,7 @@ const char *gw_board_device_state(const struct gw_view *view, size_t device)
     case GW_HEALTH_ONLINE:
         break;
     }
-    if (is_only_written(&view->conf->devices[device]))
+    if (gw_device_is_only_written(&view->conf->devices[device]))
         return gw_board_bus_state(view); /* it is never asked: nothing else is known of it */
     return dev->has_answered ? "online" : "starting";
 }

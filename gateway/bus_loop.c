@@ -277,10 +277,9 @@ static void on_link_good(struct gw_bus_loop *loop)
 /* No poll and no instrument will show whether the link works. */
 static bool is_only_written(const struct gw_bus_loop *loop)
 {
-    for (size_t d = 0; d < loop->n_devices; d++)
-        for (size_t i = 0; i < loop->devices[d].conf->n_points; i++)
-            if (loop->devices[d].conf->points[i].access != GW_ACCESS_W)
-                return false;
+    for (size_t i = 0; i < loop->n_devices; i++)
+        if (!gw_device_is_only_written(loop->devices[i].conf))
+            return false;
     return true;
 }
 

@@ -125,6 +125,15 @@ struct gw_device_conf {
         fingerprint; /* of all that is said of it, also by its template, the bus and the file */
 };
 
+/* Nothing of it is ever read. */
+static inline bool gw_device_is_only_written(const struct gw_device_conf *device)
+{
+    for (size_t i = 0; i < device->n_points; i++)
+        if (device->points[i].access != GW_ACCESS_W)
+            return false;
+    return true;
+}
+
 struct gw_bus_conf {
     const char *name;
     struct gw_mark mark;
