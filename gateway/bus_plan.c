@@ -115,16 +115,22 @@ static bool reserve_more(struct gw_plan *work, size_t n_requests, size_t n_membe
            reserve(work, work->n_requests + n_requests, n_members);
 }
 
+static void stack(struct gw_plan *work, const struct gw_request *request, const uint16_t *members)
+{
+    struct gw_request *top = &work->requests[work->n_requests++];
+
+    *top = *request;
+    top->first_member = (uint16_t)work->n_members;
+    memcpy(&work->members[work->n_members], members, request->n_members * sizeof *members);
+    work->n_members += request->n_members;
+}
+
 bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,
                       const uint16_t *members)
 {
     if (!reserve_more(work, 1, request->n_members))
         return false;
-    struct gw_request *top = &work->requests[work->n_requests++];
-    *top = *request;
-    top->first_member = (uint16_t)work->n_members;
-    memcpy(&work->members[work->n_members], members, request->n_members * sizeof *members);
-    work->n_members += request->n_members;
+    stack(work, request, members);
     return true;
 }
 
@@ -137,16 +143,18 @@ static bool reserve_for(struct gw_plan *work, const struct gw_plan *plan)
     return reserve_more(work, plan->n_requests, n_members);
 }
 
+/* The first on top. There is room. */
+static void stack_all(struct gw_plan *work, const struct gw_plan *plan)
+{
+    for (size_t i = plan->n_requests; i > 0; i--)
+        stack(work, &plan->requests[i - 1], &plan->members[plan->requests[i - 1].first_member]);
+}
+
 bool gw_bus_work_push_all(struct gw_plan *work, const struct gw_plan *plan)
 {
     if (!reserve_for(work, plan))
         return false;
-    for (size_t i = plan->n_requests; i > 0; i--) {
-        const struct gw_request *request = &plan->requests[i - 1];
-
-        if (!gw_bus_work_push(work, request, &plan->members[request->first_member]))
-            return false; /* never: there is room */
-    }
+    stack_all(work, plan);
     return true;
 }
 
@@ -155,7 +163,8 @@ bool gw_bus_work_replace_top(struct gw_plan *work, const struct gw_plan *plan)
     if (!reserve_for(work, plan))
         return false;
     gw_bus_work_pop(work);
-    return gw_bus_work_push_all(work, plan);
+    stack_all(work, plan);
+    return true;
 }
 
 const uint16_t *gw_bus_work_members(const struct gw_plan *work)

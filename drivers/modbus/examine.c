@@ -134,11 +134,13 @@ static void try_all(const struct examination *ex)
 {
     for (unsigned at = 0, n; at < ex->n; at += n) {
         n = run_length(ex, at);
-        if (ex->is_read[at] && !modbus_area_is_bits(ex->first.area))
+        if (!ex->is_read[at])
+            continue;
+        if (!modbus_area_is_bits(ex->first.area))
             try_registers(ex, at, n);
-        for (unsigned i = at; ex->is_read[at] && modbus_area_is_bits(ex->first.area) && i < at + n;
-             i++)
-            try_point(ex, i, NULL, MODBUS_ABCD, "order", NULL);
+        else
+            for (unsigned i = at; i < at + n; i++)
+                try_point(ex, i, NULL, MODBUS_ABCD, "order", NULL);
     }
 }
 
