@@ -29,12 +29,12 @@ static enum gw_store_fault finish(struct gw_store *store, enum gw_sqlite_stateme
 
 enum gw_store_fault gw_store_begin(struct gw_store *store)
 {
-    return finish(store, BEGIN);
+    return finish(store, GW_SQLITE_BEGIN);
 }
 
 enum gw_store_fault gw_store_commit(struct gw_store *store)
 {
-    const enum gw_store_fault fault = finish(store, COMMIT);
+    const enum gw_store_fault fault = finish(store, GW_SQLITE_COMMIT);
 
     if (fault == GW_STORE_OK)
         gw_reserve_note_commit(&store->reserve);
@@ -51,8 +51,8 @@ void gw_store_rollback(struct gw_store *store)
 {
     if (sqlite3_get_autocommit(store->db))
         return;
-    sqlite3_step(store->statements[ROLLBACK]);
-    sqlite3_reset(store->statements[ROLLBACK]);
+    sqlite3_step(store->statements[GW_SQLITE_ROLLBACK]);
+    sqlite3_reset(store->statements[GW_SQLITE_ROLLBACK]);
 }
 
 /* Not incremental vacuum: the map of pages that it needs makes every insert write more, and files that were made without
@@ -86,7 +86,7 @@ static void bind_bytes(sqlite3_stmt *statement, int at, const void *bytes, size_
 
 enum gw_store_fault gw_store_insert(struct gw_store *store, const struct gw_record *record)
 {
-    sqlite3_stmt *statement = store->statements[INSERT];
+    sqlite3_stmt *statement = store->statements[GW_SQLITE_INSERT];
 
     sqlite3_bind_int64(statement, 1, (int64_t)record->seq);
     sqlite3_bind_int64(statement, 2, gw_record_flags(record));
@@ -97,7 +97,7 @@ enum gw_store_fault gw_store_insert(struct gw_store *store, const struct gw_reco
     bind_bytes(statement, 7, record->topic, record->topic_len);
     bind_bytes(statement, 8, record->correlation, record->correlation_len);
     bind_bytes(statement, 9, record->payload, record->payload_len);
-    return finish(store, INSERT);
+    return finish(store, GW_SQLITE_INSERT);
 }
 
 static void bind_range(sqlite3_stmt *statement, uint64_t first_seq, uint64_t last_seq)
@@ -109,8 +109,8 @@ static void bind_range(sqlite3_stmt *statement, uint64_t first_seq, uint64_t las
 enum gw_store_fault gw_store_delete(struct gw_store *store, uint64_t first_seq, uint64_t last_seq,
                                     uint64_t *ret_n_deleted)
 {
-    bind_range(store->statements[DELETE], first_seq, last_seq);
-    const enum gw_store_fault fault = finish(store, DELETE);
+    bind_range(store->statements[GW_SQLITE_DELETE], first_seq, last_seq);
+    const enum gw_store_fault fault = finish(store, GW_SQLITE_DELETE);
     if (fault == GW_STORE_OK)
         *ret_n_deleted = (uint64_t)sqlite3_changes64(store->db);
     return fault;
@@ -150,7 +150,7 @@ enum gw_store_fault gw_store_read(struct gw_store *store, uint64_t first_seq, ui
                                   gw_store_visit *visit, void *ctx)
 {
     const bool is_back = first_seq > last_seq;
-    sqlite3_stmt *statement = store->statements[is_back ? READ_BACK : READ];
+    sqlite3_stmt *statement = store->statements[is_back ? GW_SQLITE_READ_BACK : GW_SQLITE_READ];
     bool goes_on = true;
     int rc = SQLITE_DONE;
 
@@ -175,7 +175,7 @@ enum gw_store_fault gw_store_scan(struct gw_store *store, uint64_t first_seq, ui
                                   bool (*visit)(void *ctx, const struct gw_record *record),
                                   void *ctx)
 {
-    sqlite3_stmt *statement = store->statements[SCAN];
+    sqlite3_stmt *statement = store->statements[GW_SQLITE_SCAN];
     bool goes_on = true;
     int rc = SQLITE_DONE;
 
@@ -200,13 +200,13 @@ enum gw_store_fault gw_store_set_state(struct gw_store *store, const struct gw_s
     unsigned char bytes[GW_STATE_BYTES];
 
     gw_state_encode(state, bytes);
-    bind_bytes(store->statements[SET_STATE], 1, bytes, sizeof bytes);
-    return finish(store, SET_STATE);
+    bind_bytes(store->statements[GW_SQLITE_SET_STATE], 1, bytes, sizeof bytes);
+    return finish(store, GW_SQLITE_SET_STATE);
 }
 
 enum gw_store_fault gw_store_get_state(struct gw_store *store, struct gw_store_state *ret_state)
 {
-    sqlite3_stmt *statement = store->statements[GET_STATE];
+    sqlite3_stmt *statement = store->statements[GW_SQLITE_GET_STATE];
     const int rc = sqlite3_step(statement);
     enum gw_store_fault fault = gw_sqlite_note(store, rc);
     const void *bytes;

@@ -11,22 +11,22 @@ enum { GW_SQLITE_PAGE_BYTES = 4096 };
 
 /* All are prepared when the store is opened. */
 enum gw_sqlite_statement {
-    BEGIN,
-    COMMIT,
-    ROLLBACK,
-    INSERT,
-    DELETE,
-    READ,
-    READ_BACK,
-    SCAN,
-    GET_STATE,
-    SET_STATE,
-    N_STATEMENTS,
+    GW_SQLITE_BEGIN,
+    GW_SQLITE_COMMIT,
+    GW_SQLITE_ROLLBACK,
+    GW_SQLITE_INSERT,
+    GW_SQLITE_DELETE,
+    GW_SQLITE_READ,
+    GW_SQLITE_READ_BACK,
+    GW_SQLITE_SCAN,
+    GW_SQLITE_GET_STATE,
+    GW_SQLITE_SET_STATE,
+    GW_SQLITE_STATEMENTS,
 };
 
 struct gw_store {
     sqlite3 *db;
-    sqlite3_stmt *statements[N_STATEMENTS];
+    sqlite3_stmt *statements[GW_SQLITE_STATEMENTS];
     struct gw_reserve reserve;
     char why[GW_STORE_WHY];
 };

@@ -25,17 +25,18 @@ enum {
     "SELECT seq, flags, acquired_ms, expires_ms, put_ms, crc, topic, length(correlation), "        \
     "length(payload) FROM message WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq"
 
-static const char *const sql[N_STATEMENTS] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [INSERT] = "INSERT OR REPLACE INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [DELETE] = "DELETE FROM message WHERE seq BETWEEN ?1 AND ?2",
-    [READ] = READ_COLUMNS "ORDER BY seq",
-    [READ_BACK] = READ_COLUMNS "ORDER BY seq DESC",
-    [SCAN] = SCAN_TEXT,
-    [GET_STATE] = "SELECT value FROM meta WHERE name = 'state'",
-    [SET_STATE] = "INSERT OR REPLACE INTO meta VALUES ('state', ?1)",
+static const char *const sql[GW_SQLITE_STATEMENTS] = {
+    [GW_SQLITE_BEGIN] = "BEGIN IMMEDIATE",
+    [GW_SQLITE_COMMIT] = "COMMIT",
+    [GW_SQLITE_ROLLBACK] = "ROLLBACK",
+    [GW_SQLITE_INSERT] =
+        "INSERT OR REPLACE INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [GW_SQLITE_DELETE] = "DELETE FROM message WHERE seq BETWEEN ?1 AND ?2",
+    [GW_SQLITE_READ] = READ_COLUMNS "ORDER BY seq",
+    [GW_SQLITE_READ_BACK] = READ_COLUMNS "ORDER BY seq DESC",
+    [GW_SQLITE_SCAN] = SCAN_TEXT,
+    [GW_SQLITE_GET_STATE] = "SELECT value FROM meta WHERE name = 'state'",
+    [GW_SQLITE_SET_STATE] = "INSERT OR REPLACE INTO meta VALUES ('state', ?1)",
 };
 
 static const char schema[] =
@@ -184,7 +185,7 @@ static enum gw_store_fault check_format(struct gw_store *store, bool is_reader, 
 
 static enum gw_store_fault prepare(struct gw_store *store)
 {
-    for (size_t i = 0; i < N_STATEMENTS; i++) {
+    for (size_t i = 0; i < GW_SQLITE_STATEMENTS; i++) {
         const int rc = sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                           &store->statements[i], NULL);
         if (rc != SQLITE_OK)
@@ -257,7 +258,7 @@ void gw_store_close(struct gw_store *store)
 {
     if (!store)
         return;
-    for (size_t i = 0; i < N_STATEMENTS; i++)
+    for (size_t i = 0; i < GW_SQLITE_STATEMENTS; i++)
         sqlite3_finalize(store->statements[i]);
     sqlite3_close(store->db);
     free(store);
