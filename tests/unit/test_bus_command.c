@@ -635,8 +635,6 @@ static void a_flood_of_commands_leaves_every_third_exchange_to_polling(void **st
     assert_true(n_writes >= 150);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 /* ---- other devices while it runs ------------------------------------------------------------------- */
 
 static void a_command_follows_its_device_to_another_place(void **state)
@@ -676,6 +674,8 @@ static void commands_of_a_device_that_goes_are_answered(void **state)
     assert_int_equal(n_wrote, 1);
     assert_false(has_answer());
 }
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {

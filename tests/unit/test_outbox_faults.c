@@ -6,6 +6,8 @@
 
 #include "tests/unit/fault_vfs.h"
 
+enum { ASIDE_MAX = 160 };
+
 static int setup(void **state)
 {
     fault_none();
@@ -208,30 +210,41 @@ static void a_folder_that_does_not_exist_yet_is_used_as_soon_as_it_does(void **s
     rig_stop(rig);
 }
 
+/* A day back on the wall clock, so that the numbers of the file are greater than those in memory. */
+static void start_without_the_file(struct rig *rig, char aside[ASIDE_MAX])
+{
+    snprintf(aside, ASIDE_MAX, "%s.away", rig->path);
+    assert_int_equal(rename(rig->path, aside), 0);
+    assert_int_equal(mkdir(rig->path, 0700), 0);
+    rig->wall_ms -= 86400000;
+    rig_start(rig);
+}
+
+static void give_the_file_back(struct rig *rig, const char *aside)
+{
+    assert_int_equal(rmdir(rig->path), 0);
+    assert_int_equal(rename(aside, rig->path), 0);
+    rig_pass_ms(rig, 31000);
+    assert_false(rig_stats(rig).is_degraded);
+}
+
 /* The wall clock was behind at that start, so that the numbers of the file are greater than those in memory. */
 static void a_file_that_comes_late_keeps_what_it_holds(void **state)
 {
     struct rig *rig = *state;
-    char aside[160];
+    char aside[ASIDE_MAX];
     uint64_t last_seq = 0;
 
     rig_start(rig);
     rig_put(rig, "1");
     rig_put(rig, "2");
     rig_stop(rig);
-    snprintf(aside, sizeof aside, "%s.away", rig->path);
-    assert_int_equal(rename(rig->path, aside), 0);
-    assert_int_equal(mkdir(rig->path, 0700), 0);
-    rig->wall_ms -= 86400000;
-    rig_start(rig);
+    start_without_the_file(rig, aside);
     rig_put(rig, "3");
     rig_put(rig, "4");
     rig_pass_ms(rig, 5000);
     rig_ack(rig, rig_next(rig, "3"));
-    assert_int_equal(rmdir(rig->path), 0);
-    assert_int_equal(rename(aside, rig->path), 0);
-    rig_pass_ms(rig, 31000);
-    assert_false(rig_stats(rig).is_degraded);
+    give_the_file_back(rig, aside);
     rig_kill(rig);
     rig_start(rig);
 
@@ -280,22 +293,15 @@ static uint64_t next_with_number(struct rig *rig)
 static void numbers_in_payloads_are_right_after_a_file_came_late(void **state)
 {
     struct rig *rig = *state;
-    char aside[160];
+    char aside[ASIDE_MAX];
 
     rig_start(rig);
     rig_put(rig, "1");
     rig_stop(rig);
-    snprintf(aside, sizeof aside, "%s.away", rig->path);
-    assert_int_equal(rename(rig->path, aside), 0);
-    assert_int_equal(mkdir(rig->path, 0700), 0);
-    rig->wall_ms -= 86400000;
-    rig_start(rig);
+    start_without_the_file(rig, aside);
     for (int i = 0; i < 3; i++)
         put_with_number(rig);
-    assert_int_equal(rmdir(rig->path), 0);
-    assert_int_equal(rename(aside, rig->path), 0);
-    rig_pass_ms(rig, 31000);
-    assert_false(rig_stats(rig).is_degraded);
+    give_the_file_back(rig, aside);
 
     uint64_t last_seq = rig_next(rig, "1");
     for (int i = 0; i < 3; i++) {
@@ -311,24 +317,17 @@ static void numbers_in_payloads_are_right_after_a_file_came_late(void **state)
 static void what_is_under_way_when_a_file_comes_late_goes_again_after_a_cut(void **state)
 {
     struct rig *rig = *state;
-    char aside[160];
+    char aside[ASIDE_MAX];
 
     rig_start(rig);
     rig_put(rig, "1");
     rig_stop(rig);
-    snprintf(aside, sizeof aside, "%s.away", rig->path);
-    assert_int_equal(rename(rig->path, aside), 0);
-    assert_int_equal(mkdir(rig->path, 0700), 0);
-    rig->wall_ms -= 86400000;
-    rig_start(rig);
+    start_without_the_file(rig, aside);
     rig_link(rig, true);
     put_with_number(rig);
     put_with_number(rig);
     const uint64_t seq = next_with_number(rig);
-    assert_int_equal(rmdir(rig->path), 0);
-    assert_int_equal(rename(aside, rig->path), 0);
-    rig_pass_ms(rig, 31000);
-    assert_false(rig_stats(rig).is_degraded);
+    give_the_file_back(rig, aside);
     rig_link(rig, false);
     rig_link(rig, true);
 
