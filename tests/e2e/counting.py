@@ -23,11 +23,14 @@ class CountingDevice(ModbusTcpServer):
 
     def __init__(self):
         self.count = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         super().__init__()
 
     def answer(self, unit, pdu):
         function, _, registers = struct.unpack(">BHH", pdu)
         assert function == 3
+        self.may_answer.wait()
         self.count += 1
         body = struct.pack(">I", self.count) * (registers // 2)
         return struct.pack(">BB", 3, len(body)) + body

@@ -2,6 +2,8 @@
 import socket
 import threading
 
+from ports import free_port
+
 
 class FaultProxy:
     """Passes bytes on both ways. cut() resets all connections and refuses new ones; freeze() keeps them open and
@@ -14,12 +16,11 @@ class FaultProxy:
         self._flowing = threading.Event()
         self._flowing.set()
         self._closed = False
-        self._listener, self.port = None, 0
+        self._listener, self.port = None, free_port()  # no one else's while it is cut
         self._listen()
 
     def _listen(self):
         self._listener = socket.create_server(("127.0.0.1", self.port))  # SO_REUSEADDR: the same again
-        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     @property

@@ -14,6 +14,7 @@ import time
 from collections import namedtuple
 
 from modbus_frames import Framer, crc16, execute, refusal, span
+from ports import free_port
 from serial_instruments import Line
 
 Request = namedtuple("Request", "time unit function address count")
@@ -248,7 +249,7 @@ class TcpSlave(Slave):
 
     def __init__(self, framing="tcp", address="127.0.0.1"):
         super().__init__(framing)
-        self.address, self.port = address, 0
+        self.address, self.port = address, free_port()  # no one else's while it is stopped
         self.connections = 0
         self._listener, self._open = None, set()
 
@@ -257,7 +258,6 @@ class TcpSlave(Slave):
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((self.address, self.port))
-        self.port = self._listener.getsockname()[1]  # the same again after a restart
         self._listener.listen(16)
         self._run(self._accept, self._listener)
         return self
