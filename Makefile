@@ -49,9 +49,9 @@ LIBS     := $(call pkg,--libs yaml-0.1 jansson libsystemd sqlite3 libmicrohttpd)
 TESTLIBS := $(call pkg,--libs cmocka)
 
 core_src  := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
-drivers   := $(patsubst drivers/%/,%,$(sort $(dir $(wildcard drivers/*/*.c))))
+drivers   := $(filter-out common,$(patsubst drivers/%/,%,$(sort $(dir $(wildcard drivers/*/*.c)))))
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
-driver_obj = $(call obj,$(wildcard drivers/$(1)/*.c))
+driver_obj = $(call obj,$(wildcard drivers/$(1)/*.c)) $(B)/libdriver.a
 # A folder without NAME.c holds parts of a driver that is not there yet.
 plugins   := $(foreach d,$(drivers),$(if $(wildcard drivers/$(d)/$(d).c),$(B)/drivers/$(d).so))
 unit      := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -74,6 +74,10 @@ $(B)/libgateway.a: $(call obj,$(core_src))
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 $(exe): $(B)/gateway/main.o $(B)/libgateway.a
 	$(call say,LD)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS)
+
+# What drivers have in common: each takes what it calls, and exports none of it.
+$(B)/libdriver.a: $(call obj,$(wildcard drivers/common/*.c))
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 
 # A driver is one folder; drivers/NAME/driver.mk may set LIBS_NAME. A plug-in that others may write is not loaded.
 define driver_rules

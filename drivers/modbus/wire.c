@@ -1,4 +1,4 @@
-/* wire: opening, closing and what all transports share: waiting, reading, pauses between requests.
+/* wire: opening, closing and what all transports share: sending, pauses between requests.
  * The rules of one exchange are in wire_rtu.c and wire_tcp.c. */
 #include "drivers/modbus/wire.h"
 
@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "drivers/modbus/wire_impl.h"
@@ -14,44 +13,6 @@
 size_t modbus_wire_size(void)
 {
     return sizeof(struct modbus_wire);
-}
-
-enum gw_err wire_wait(const struct gw_host *host, int fd, short events, int64_t until_us)
-{
-    struct pollfd fds[2] = {
-        {.fd = fd, .events = events},
-        {.fd = host->wake_fd, .events = POLLIN},
-    };
-
-    while (true) {
-        int64_t left_us = wire_later(until_us - host->now_us(host->ctx), 0);
-        struct timespec left = {left_us / 1000000, (long)(left_us % 1000000 * 1000)};
-        int n = ppoll(fds, 2, &left, NULL);
-
-        if (n > 0)
-            return fds[1].revents ? GW_E_CLOSED : GW_OK;
-        if (n == 0)
-            return GW_E_TIMEOUT;
-        if (errno != EINTR)
-            return GW_E_LINK;
-    }
-}
-
-enum gw_err wire_read(int fd, uint8_t *bytes, size_t size, size_t *ret_len)
-{
-    ssize_t n;
-
-    do
-        n = read(fd, bytes, size);
-    while (n < 0 && errno == EINTR);
-
-    if (n < 0 && errno == EAGAIN)
-        return GW_E_TIMEOUT;
-    /* Both fds are non-blocking: 0 bytes are the end of a connection or an unplugged adapter, never "nothing yet". */
-    if (n <= 0)
-        return GW_E_LINK;
-    *ret_len = (size_t)n;
-    return GW_OK;
 }
 
 enum gw_err wire_send_socket(const struct gw_host *host, int fd, const uint8_t *bytes, size_t len,

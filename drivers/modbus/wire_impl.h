@@ -4,6 +4,7 @@
 #ifndef MODBUS_WIRE_IMPL_H
 #define MODBUS_WIRE_IMPL_H
 
+#include "drivers/common/link.h"
 #include "drivers/modbus/frame.h"
 #include "drivers/modbus/wire.h"
 
@@ -44,14 +45,12 @@ static inline int64_t wire_sooner(int64_t a_us, int64_t b_us)
     return a_us < b_us ? a_us : b_us;
 }
 
-/* Waits until fd can be read (POLLIN) or written (POLLOUT).
- * Errors: GW_E_TIMEOUT at until_us, GW_E_CLOSED when the core wants the thread back. A hung-up fd counts as
- *         readable: reading tells. */
-GW_MUST_CHECK enum gw_err wire_wait(const struct gw_host *host, int fd, short events,
-                                    int64_t until_us);
-
-/* Reads what is there without waiting. GW_E_TIMEOUT: nothing; GW_E_LINK: the link is gone. */
-GW_MUST_CHECK enum gw_err wire_read(int fd, uint8_t *bytes, size_t size, size_t *ret_len);
+/* link_wait that ends when the core wants the thread back. */
+GW_MUST_CHECK static inline enum gw_err wire_wait(const struct gw_host *host, int fd, short events,
+                                                  int64_t until_us)
+{
+    return link_wait(host, fd, events, host->wake_fd, until_us);
+}
 
 /* Sends all of it to a socket before until_us. */
 GW_MUST_CHECK enum gw_err wire_send_socket(const struct gw_host *host, int fd, const uint8_t *bytes,

@@ -105,7 +105,7 @@ static enum gw_err read_more(struct modbus_wire *wire)
         drop(wire, sizeof wire->rx / 2);
     if (wire->conf->transport == MODBUS_RTU_OVER_TCP)
         wire_socket_hurry(wire->fd);
-    enum gw_err err = wire_read(wire->fd, wire->rx + wire->n_rx, sizeof wire->rx - wire->n_rx, &n);
+    enum gw_err err = link_read(wire->fd, wire->rx + wire->n_rx, sizeof wire->rx - wire->n_rx, &n);
     if (err)
         return err == GW_E_TIMEOUT ? GW_OK : err;
     wire->n_rx += n;

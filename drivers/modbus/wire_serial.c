@@ -3,18 +3,14 @@
  * DESIGN: libmodbus sets the port and drives RTS around a request. Around it stands what it lacks: the port is
  * locked before its settings are touched, a baud rate that has no termios constant is set as a number (libmodbus
  * falls back to 9600 without a word), and RS-485 mode keeps the flags that the kernel already has. */
-#include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/serial.h>
 #include <modbus/modbus-version.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "drivers/modbus/wire_impl.h"
@@ -22,85 +18,11 @@
 /* After pdu.h, whose constants it shadows by macros of the same values. */
 #include <modbus/modbus.h>
 
-static enum gw_err say(struct gw_driver_diag *diag, const char *port, const char *what)
-{
-    diag->key = "port";
-    snprintf(diag->text, sizeof diag->text, "port %s %s", port, what);
-    return GW_E_LINK;
-}
-
-static enum gw_err say_no_permission(struct gw_driver_diag *diag, const char *port)
-{
-    struct stat status;
-    struct group group, *found = NULL;
-    char names[1024], what[160];
-
-    if (stat(port, &status) != 0 ||
-        getgrgid_r(status.st_gid, &group, names, sizeof names, &found) != 0 || !found)
-        return say(diag, port, "cannot be opened: permission denied");
-    snprintf(what, sizeof what, "cannot be opened: permission denied; it belongs to group %s",
-             found->gr_name);
-    return say(diag, port, what);
-}
-
 static enum gw_err say_errno(struct gw_driver_diag *diag, const char *port, int error)
 {
-    char what[160];
-
-    switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-        return say(diag, port, "does not exist");
-    case EACCES:
-    case EPERM:
-        return say_no_permission(diag, port);
-    case EBUSY:
-    case EWOULDBLOCK:
-        return say(diag, port, "is in use by another program, such as a running gateway");
-    case ENXIO:
-    case ENODEV:
-    case EIO:
-        return say(diag, port, "has no hardware behind it");
-    case ENOTTY:
-    case EISDIR:
-        return say(diag, port, "is not a serial port");
-    default:
-        snprintf(what, sizeof what, "cannot be opened: %s", strerror(error));
-        return say(diag, port, what);
-    }
-}
-
-/* Takes the port for ourselves. The lock fd is a second one, since libmodbus opens the port by itself. */
-static int open_locked(const char *port)
-{
-    int fd = open(port, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-
-    if (fd < 0)
-        return -1;
-    int error = !isatty(fd) ? ENOTTY : flock(fd, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
-    if (!error)
-        return fd;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-static bool set_exact_baud(int fd, int64_t baud)
-{
-    struct termios2 settings;
-
-    if (ioctl(fd, TCGETS2, &settings) != 0)
-        return false;
-    if (settings.c_ospeed == baud && settings.c_ispeed == baud)
-        return true;
-    settings.c_cflag &= ~(tcflag_t)(CBAUD | CBAUD << IBSHIFT);
-    settings.c_cflag |= BOTHER | BOTHER << IBSHIFT;
-    settings.c_ospeed = settings.c_ispeed = (speed_t)baud;
-    if (ioctl(fd, TCSETS2, &settings) != 0 || ioctl(fd, TCGETS2, &settings) != 0)
-        return false;
-    /* The divider of the hardware rounds; 2 % is what a receiver stands. */
-    int64_t off = (int64_t)settings.c_ospeed - baud;
-    return (off < 0 ? -off : off) * 50 <= baud;
+    return error == EBUSY || error == EWOULDBLOCK
+               ? link_say(diag, port, "is in use by another program, such as a running gateway")
+               : link_say_errno(diag, port, port, error);
 }
 
 static bool set_rs485(modbus_t *library, int fd, int mode)
@@ -137,14 +59,15 @@ static enum gw_err set_up(struct modbus_wire *wire, modbus_t *library, struct gw
     fcntl(wire->fd, F_SETFD, FD_CLOEXEC);
     if (ioctl(wire->fd, TIOCEXCL) != 0)
         return say_errno(diag, conf->port, errno);
-    if (!set_exact_baud(wire->fd, conf->baud)) {
+    if (!link_set_exact_baud(wire->fd, conf->baud)) {
         snprintf(what, sizeof what, "cannot do %lld baud", (long long)conf->baud);
-        return say(diag, conf->port, what);
+        return link_say(diag, conf->port, what);
     }
     if (!set_rs485(library, wire->fd, conf->rs485))
-        return say(diag, conf->port,
-                   conf->rs485 == MODBUS_RS485_KERNEL ? "has no RS-485 mode in its kernel driver"
-                                                      : "has no RTS line");
+        return link_say(diag, conf->port,
+                        conf->rs485 == MODBUS_RS485_KERNEL
+                            ? "has no RS-485 mode in its kernel driver"
+                            : "has no RTS line");
     ioctl(wire->fd, TCFLSH, TCIOFLUSH);
     return GW_OK;
 }
@@ -153,7 +76,7 @@ enum gw_err wire_serial_link(struct modbus_wire *wire, struct gw_driver_diag *di
 {
     const struct modbus_bus_conf *conf = wire->conf;
 
-    wire->lock_fd = open_locked(conf->port);
+    wire->lock_fd = link_lock_tty(conf->port);
     if (wire->lock_fd < 0)
         return say_errno(diag, conf->port, errno);
 

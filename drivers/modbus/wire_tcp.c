@@ -135,7 +135,7 @@ static enum gw_err receive_raw(struct modbus_wire *wire, uint8_t frame[MODBUS_TC
     while (len < whole) {
         enum gw_err err = wire_wait(wire->host, wire->fd, POLLIN, deadline_us);
         if (err == GW_OK)
-            err = wire_read(wire->fd, frame + len, whole - len, &n);
+            err = link_read(wire->fd, frame + len, whole - len, &n);
         else if (err == GW_E_TIMEOUT && len > 0)
             *ret_reason = "short_frame";
         if (err)

@@ -7,7 +7,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "drivers/serial/port_impl.h"
@@ -20,34 +19,6 @@ int64_t serial_line_us(const struct serial_line *line, size_t n_chars)
     int64_t bits = 1 + line->data_bits + (line->parity != SERIAL_PARITY_NONE) + line->stop_bits;
 
     return ((int64_t)n_chars * bits * 1000000 + line->baud - 1) / line->baud;
-}
-
-enum gw_err serial_wait(const struct gw_host *host, int fd, short events, int wake_fd,
-                        int64_t until_us)
-{
-    struct pollfd fds[2] = {
-        {.fd = fd, .events = events},
-        {.fd = wake_fd, .events = POLLIN},
-    };
-
-    while (true) {
-        int64_t now_us = host->now_us(host->ctx);
-        int64_t left_us = until_us > now_us ? until_us - now_us : 0;
-        struct timespec left = {0};
-
-        if (left_us > 0) {
-            left.tv_sec = (time_t)(left_us / 1000000);
-            left.tv_nsec = (long)(left_us % 1000000 * 1000);
-        }
-        int n = ppoll(fds, 2, &left, NULL);
-
-        if (n > 0)
-            return fds[1].revents ? GW_E_CLOSED : GW_OK;
-        if (n == 0)
-            return GW_E_TIMEOUT;
-        if (errno != EINTR)
-            return GW_E_LINK;
-    }
 }
 
 /* ---- opening and closing --------------------------------------------------------------------------- */
@@ -121,23 +92,6 @@ static void expect_echo(struct serial_port *port, const uint8_t *bytes, size_t l
 
 /* ---- reading --------------------------------------------------------------------------------------- */
 
-/* Reads what is there. GW_E_TIMEOUT: nothing. */
-static enum gw_err read_now(struct serial_port *port, uint8_t *buf, size_t size, size_t *ret_len)
-{
-    ssize_t n;
-
-    do
-        n = read(port->fd, buf, size);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return GW_E_TIMEOUT;
-    /* A terminal is set to say EAGAIN when it has nothing: 0 bytes are an unplugged adapter or the end of a connection. */
-    if (n <= 0)
-        return GW_E_LINK;
-    *ret_len = (size_t)n;
-    return GW_OK;
-}
-
 enum gw_err serial_port_read(struct serial_port *port, int64_t until_us, int wake_fd, uint8_t *buf,
                              size_t size, size_t *ret_len)
 {
@@ -145,10 +99,10 @@ enum gw_err serial_port_read(struct serial_port *port, int64_t until_us, int wak
         return GW_E_CLOSED;
     while (true) {
         size_t len = 0;
-        enum gw_err err = serial_wait(port->host, port->fd, POLLIN, wake_fd, until_us);
+        enum gw_err err = link_wait(port->host, port->fd, POLLIN, wake_fd, until_us);
 
         if (err == GW_OK)
-            err = read_now(port, buf, size, &len);
+            err = link_read(port->fd, buf, size, &len);
         if (err != GW_OK)
             return err;
         len = remove_echo(port, buf, len);
@@ -168,7 +122,7 @@ size_t serial_port_flush(struct serial_port *port)
         return 0;
     port->n_echo = port->n_echo_seen = 0;
     /* Bounded, since a line that is never silent would hold us here. */
-    for (int i = 0; i < 64 && read_now(port, bytes, sizeof bytes, &len) == GW_OK; i++)
+    for (int i = 0; i < 64 && link_read(port->fd, bytes, sizeof bytes, &len) == GW_OK; i++)
         n += len;
     return n;
 }
@@ -199,7 +153,7 @@ enum gw_err serial_port_write(struct serial_port *port, const uint8_t *bytes, si
             len -= (size_t)n;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             enum gw_err err =
-                serial_wait(port->host, port->fd, POLLOUT, port->host->wake_fd, until_us);
+                link_wait(port->host, port->fd, POLLOUT, port->host->wake_fd, until_us);
             if (err != GW_OK)
                 return err;
         } else if (n == 0 || errno != EINTR) {
@@ -213,7 +167,7 @@ enum gw_err serial_port_write(struct serial_port *port, const uint8_t *bytes, si
 
 static enum gw_err pause_until(const struct serial_port *port, int wake_fd, int64_t until_us)
 {
-    enum gw_err err = serial_wait(port->host, -1, 0, wake_fd, until_us);
+    enum gw_err err = link_wait(port->host, -1, 0, wake_fd, until_us);
 
     return err == GW_E_TIMEOUT ? GW_OK : err;
 }

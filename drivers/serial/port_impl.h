@@ -4,6 +4,7 @@
 #ifndef SERIAL_PORT_IMPL_H
 #define SERIAL_PORT_IMPL_H
 
+#include "drivers/common/link.h"
 #include "drivers/serial/port.h"
 
 struct serial_port_ops {
@@ -31,15 +32,8 @@ GW_MUST_CHECK enum gw_err serial_open_tcp(struct serial_port *port, int64_t dead
 /* Finds, locks and opens a device file and sets it up. */
 GW_MUST_CHECK enum gw_err serial_open_tty(struct serial_port *port, struct gw_driver_diag *diag);
 
-/* Sets a baud rate exactly, also one without a termios constant. False: the port cannot within 2 %. */
-bool serial_set_exact_baud(int fd, int64_t baud);
 /* Makes a terminal raw with the character format of the line: 8 to 5 bits, a character with a parity error becomes NUL. */
 bool serial_set_raw(int fd, const struct serial_line *line);
-
-/* Waits until fd can be read (POLLIN) or written (POLLOUT).
- * Errors: GW_E_TIMEOUT at until_us, GW_E_CLOSED when wake_fd is readable. A hung-up fd counts as readable. */
-GW_MUST_CHECK enum gw_err serial_wait(const struct gw_host *host, int fd, short events, int wake_fd,
-                                      int64_t until_us);
 
 static inline int64_t serial_now_us(const struct serial_port *port)
 {

@@ -56,7 +56,7 @@ static enum gw_err set_line(struct serial_port *port, const struct serial_line *
 {
     *ret_why = "cannot do this baud rate and character format";
     if (configure(port->library, line) != SP_OK || !serial_set_raw(port->fd, line) ||
-        !serial_set_exact_baud(port->fd, line->baud))
+        !link_set_exact_baud(port->fd, line->baud))
         return GW_E_REFUSED;
     return GW_OK;
 }

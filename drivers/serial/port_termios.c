@@ -1,5 +1,5 @@
-/* port_termios: opens any terminal: ptys, and whatever libserialport does not know. Sets raw mode, character format and
- * exact baud rates of all device files, also for libserialport, which falls short of all three. */
+/* port_termios: opens any terminal: ptys, and whatever libserialport does not know. Sets raw mode and character format of
+ * all device files, also for libserialport, which falls short of both, as of exact baud rates. */
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
@@ -8,24 +8,6 @@
 #include <unistd.h>
 
 #include "drivers/serial/port_impl.h"
-
-bool serial_set_exact_baud(int fd, int64_t baud)
-{
-    struct termios2 settings;
-
-    if (ioctl(fd, TCGETS2, &settings) != 0)
-        return false;
-    if (settings.c_ospeed == baud && settings.c_ispeed == baud)
-        return true;
-    settings.c_cflag &= ~(tcflag_t)(CBAUD | CBAUD << IBSHIFT);
-    settings.c_cflag |= BOTHER | BOTHER << IBSHIFT;
-    settings.c_ospeed = settings.c_ispeed = (speed_t)baud;
-    if (ioctl(fd, TCSETS2, &settings) != 0 || ioctl(fd, TCGETS2, &settings) != 0)
-        return false;
-    /* The divider of the hardware rounds; 2 % is what a receiver stands. */
-    int64_t off = (int64_t)settings.c_ospeed - baud;
-    return (off < 0 ? -off : off) * 50 <= baud;
-}
 
 static tcflag_t format_of(const struct serial_line *line)
 {
@@ -67,7 +49,7 @@ static enum gw_err set_line(struct serial_port *port, const struct serial_line *
                             const char **ret_why)
 {
     *ret_why = "cannot do this baud rate and character format";
-    return serial_set_raw(port->fd, line) && serial_set_exact_baud(port->fd, line->baud)
+    return serial_set_raw(port->fd, line) && link_set_exact_baud(port->fd, line->baud)
                ? GW_OK
                : GW_E_REFUSED;
 }

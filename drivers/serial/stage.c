@@ -152,7 +152,7 @@ enum gw_err serial_stage_step(struct serial_stage *stage, int64_t until_us, int 
     *ret_len = 0;
     if (next_us < until_us)
         until_us = next_us + TICK_US; /* bytes due within one tick are handed out together */
-    enum gw_err err = serial_wait(stage->host, stage->fd, POLLIN, stop_fd, until_us);
+    enum gw_err err = link_wait(stage->host, stage->fd, POLLIN, stop_fd, until_us);
     if (err == GW_E_TIMEOUT)
         return GW_OK;
     if (err != GW_OK)

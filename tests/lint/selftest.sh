@@ -19,9 +19,9 @@ check() { # NAME: passes the good tree, $mistake makes it fail
 }
 
 check_includes() { # FILE TEXT WHAT: a tree with this file more is refused
-    rm -rf "$tree" && mkdir -p "$tree/gateway" "$tree/drivers/a" "$tree/drivers/b"
+    rm -rf "$tree" && mkdir -p "$tree/gateway" "$tree/drivers/a" "$tree/drivers/b" "$tree/drivers/common"
     printf '#include "gateway/err.h"\n#include <yaml.h>\n' >"$tree/gateway/topic.c"
-    printf '#include "gateway/driver.h"\n#include "drivers/a/a.h"\n#include "a.h"\n#include <modbus.h>\n' >"$tree/drivers/a/a.c"
+    printf '#include "gateway/driver.h"\n#include "drivers/a/a.h"\n#include "drivers/common/c.h"\n#include "a.h"\n#include <modbus.h>\n' >"$tree/drivers/a/a.c"
     printf '#include <field2mqtt/driver.h>\n' >"$tree/drivers/a/a.h"
     sh "$root/tests/lint/includes.sh" "$tree" >/dev/null 2>&1 || { echo "includes.sh fails on a good tree"; bad=1; }
     printf '%s\n' "$2" >"$tree/$1"
@@ -46,6 +46,8 @@ check_includes gateway/bus.c '#include "drivers/a/a.h"' "the core that includes 
 check_includes gateway/bus.c '#include <field2mqtt/driver.h>' "the core that includes the installed header"
 check_includes drivers/b/b.c '#include "gateway/config.h"' "a driver that knows the core"
 check_includes drivers/b/b.c '#include "drivers/a/a.h"' "a driver that knows another"
+check_includes drivers/common/c.c '#include "drivers/a/a.h"' "what drivers share, and knows one of them"
+check_includes gateway/bus.c '#include "drivers/common/c.h"' "the core that includes what drivers share"
 check_includes drivers/b/b.c '#include "elsewhere.h"' "a driver that includes what is not its own"
 check_includes drivers/b/b.c '#include <modbus/modbus.h>' "a library of two places"
 check_includes gateway/bus.c '#include <yaml.h>' "a library of two files"
