@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "drivers/common/hex.h"
 #include "drivers/modbus/regs.h"
 
 #define REGISTER_PATTERN                                                                           \
@@ -100,14 +101,6 @@ enum gw_err modbus_parse_register(const char *text, void *field, struct gw_drive
 }
 
 /* ---- bytes ---- */
-
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
 
 enum gw_err modbus_parse_bytes(const char *text, void *field, struct gw_driver_diag *diag)
 {

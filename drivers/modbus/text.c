@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/common/hex.h"
+
 void modbus_give_text(struct gw_result *result, const char *text, size_t len)
 {
     result->value.kind = GW_TEXT;
@@ -132,14 +134,6 @@ static void decode_raw(const struct modbus_type_spec *spec, const uint16_t *regs
     for (size_t i = 0; i < spec->n_regs * 4u; i++)
         text[i] = digits[regs[i / 4] >> (12 - 4 * (i % 4)) & 0xF];
     modbus_give_text(result, text, spec->n_regs * 4u);
-}
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
 }
 
 static enum gw_err encode_raw(const struct modbus_type_spec *spec, const struct gw_value *value,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "drivers/serial/notation.h"
+#include "drivers/common/hex.h"
 
 /* Source: the catalogue of parametrised CRC algorithms (reveng); check values are in the test. */
 static uint16_t crc16_reflected(uint16_t crc, uint16_t poly, const uint8_t *bytes, size_t len)
@@ -150,8 +150,8 @@ static bool is_short_hex(const uint8_t *text, size_t len, uint16_t value)
     uint32_t got = 0;
     size_t n = 0;
 
-    for (; n < len && n < 5 && serial_hex_digit(text[n]) >= 0; n++)
-        got = got << 4 | (uint32_t)serial_hex_digit(text[n]);
+    for (; n < len && n < 5 && hex_digit(text[n]) >= 0; n++)
+        got = got << 4 | (uint32_t)hex_digit(text[n]);
     return n >= 1 && n <= 4 && got == value;
 }
 
@@ -161,7 +161,7 @@ static bool is_same(enum serial_encoding encoding, const uint8_t *wanted, const 
     if (encoding != SERIAL_HEX)
         return memcmp(wanted, got, n) == 0;
     for (size_t i = 0; i < n; i++)
-        if (serial_hex_digit(got[i]) < 0 || serial_hex_digit(got[i]) != serial_hex_digit(wanted[i]))
+        if (hex_digit(got[i]) < 0 || hex_digit(got[i]) != hex_digit(wanted[i]))
             return false;
     return true;
 }

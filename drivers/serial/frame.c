@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "drivers/common/hex.h"
 #include "drivers/serial/checksum.h"
-#include "drivers/serial/notation.h"
 
 enum { TRAILER_MAX = 16 };
 
@@ -166,7 +166,7 @@ static bool decode_hex(struct serial_stream *stream, const struct candidate *c, 
         return false;
     memcpy(stream->out, c->data, start);
     for (size_t i = 0; i < n / 2; i++) {
-        int high = serial_hex_digit(digits[2 * i]), low = serial_hex_digit(digits[2 * i + 1]);
+        int high = hex_digit(digits[2 * i]), low = hex_digit(digits[2 * i + 1]);
 
         if (high < 0 || low < 0)
             return false;

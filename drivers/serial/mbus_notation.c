@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/common/hex.h"
 #include "drivers/serial/mbus.h"
 #include "drivers/serial/notation.h"
 
@@ -64,7 +65,7 @@ static bool parse_hex(struct word value, uint8_t *bytes, size_t max, uint8_t *re
     if (value.len == 0 || value.len % 2 || value.len / 2 > max)
         return false;
     for (size_t i = 0; i < value.len; i += 2) {
-        int high = serial_hex_digit(value.p[i]), low = serial_hex_digit(value.p[i + 1]);
+        int high = hex_digit(value.p[i]), low = hex_digit(value.p[i + 1]);
 
         if (high < 0 || low < 0)
             return false;

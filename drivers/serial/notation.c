@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/common/hex.h"
 #include "drivers/serial/mbus.h"
 
 enum gw_err serial_complain(struct gw_driver_diag *diag, const char *fmt, ...)
@@ -21,15 +22,6 @@ enum gw_err serial_complain(struct gw_driver_diag *diag, const char *fmt, ...)
     return GW_E_CONFIG;
 }
 
-int serial_hex_digit(int c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* A backslash and what follows it. */
 static enum gw_err take_escape(const char **at, uint8_t *ret_byte, struct gw_driver_diag *diag)
 {
@@ -41,8 +33,7 @@ static enum gw_err take_escape(const char **at, uint8_t *ret_byte, struct gw_dri
         *at = p + 1;
         return GW_OK;
     }
-    int high = *p == 'x' ? serial_hex_digit(p[1]) : -1,
-        low = high < 0 ? -1 : serial_hex_digit(p[2]);
+    int high = *p == 'x' ? hex_digit(p[1]) : -1, low = high < 0 ? -1 : hex_digit(p[2]);
     if (low < 0)
         return serial_complain(diag, "\"\\%.3s\" is none of \\r \\n \\t \\0 \\e \\\\ \\xHH", p);
     *ret_byte = (uint8_t)(high << 4 | low);
@@ -72,7 +63,7 @@ enum gw_err serial_take_byte(const char **at, uint8_t *ret_byte, struct gw_drive
 
 enum gw_err serial_take_hex(const char **at, uint8_t *ret_byte, struct gw_driver_diag *diag)
 {
-    int high = serial_hex_digit((*at)[0]), low = high < 0 ? -1 : serial_hex_digit((*at)[1]);
+    int high = hex_digit((*at)[0]), low = high < 0 ? -1 : hex_digit((*at)[1]);
 
     if (low < 0)
         return serial_complain(diag, "\"%.12s\" is no byte of two hexadecimal digits", *at);

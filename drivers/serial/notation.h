@@ -6,8 +6,6 @@
 
 /* Fills in a sentence; diag may be NULL. Always GW_E_CONFIG. */
 enum gw_err serial_complain(struct gw_driver_diag *diag, const char *fmt, ...) GW_PRINTF(2, 3);
-/* The value of a hexadecimal digit; -1: none. */
-int serial_hex_digit(int c);
 /* Take one byte of a text (an escape, a character) or of hexadecimal digits, and move on. */
 enum gw_err serial_take_byte(const char **at, uint8_t *ret_byte, struct gw_driver_diag *diag);
 enum gw_err serial_take_hex(const char **at, uint8_t *ret_byte, struct gw_driver_diag *diag);

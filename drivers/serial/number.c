@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "drivers/serial/notation.h"
+#include "drivers/common/hex.h"
 
 enum { DIGITS_MAX = 18, EXPONENT_MAX = 99 };
 
@@ -95,7 +95,7 @@ bool serial_parse_hex(struct serial_slice text, uint64_t *ret_value)
     if (text.len == 0 || text.len > 16)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        int digit = serial_hex_digit(text.p[i]);
+        int digit = hex_digit(text.p[i]);
 
         if (digit < 0)
             return false;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/common/hex.h"
 #include "drivers/serial/checksum.h"
 #include "drivers/serial/notation.h"
 #include "drivers/serial/reader.h"
@@ -85,7 +86,7 @@ static enum gw_err put_bcd(struct rendering *r, const char *value)
     if (n % 2 != 0)
         return serial_complain(r->diag, "\"%s\" has an odd number of digits", value);
     for (size_t i = n; i >= 2; i -= 2) {
-        int high = serial_hex_digit(value[i - 2]), low = serial_hex_digit(value[i - 1]);
+        int high = hex_digit(value[i - 2]), low = hex_digit(value[i - 1]);
         uint8_t byte = (uint8_t)(high << 4 | low);
 
         if (high < 0 || low < 0)
