@@ -1,5 +1,6 @@
 /* link: what any driver needs on a descriptor of a terminal or a TCP connection, so that each of them has only its own rules:
- * waiting and reading (link.c), opening a device file (link_tty.c), connecting a socket (link_tcp.c). Knows no frames, no
+ * waiting and reading (link.c), opening a device file (link_tty.c), connecting a socket (link_tcp.c), the pty of a
+ * simulation (link_pty.c). Knows no frames, no
  * keys and no driver. Linked into each plug-in that calls it; nothing of it is exported. */
 #ifndef DRIVER_LINK_H
 #define DRIVER_LINK_H
@@ -36,5 +37,19 @@ GW_MUST_CHECK enum gw_err link_look_up(const char *host, const char *service,
  * Errors: GW_E_TIMEOUT; GW_E_LINK with errno; GW_E_CLOSED when the core wants the thread back. */
 GW_MUST_CHECK enum gw_err link_dial(struct addrinfo *list, const struct gw_host *host,
                                     int64_t deadline_us, int *ret_fd);
+
+struct link_pty {
+    const char *path; /* of the link to it */
+    int fd,
+        other_fd; /* the second one, its far side, keeps it alive while nobody has opened it; -1: closed */
+};
+
+/* Makes a raw pty and a link to it. After an error nothing is left to close.
+ * Errors: GW_E_LINK with the sentence in diag, such as when anything but an older link of ours is in the way.
+ * Owns:   path is borrowed until the closing. */
+GW_MUST_CHECK enum gw_err link_open_pty(struct link_pty *pty, const char *path,
+                                        struct gw_driver_diag *diag);
+/* Removes the link, unless it leads elsewhere by now. May be called again. */
+void link_close_pty(struct link_pty *pty);
 
 #endif

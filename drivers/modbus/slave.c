@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drivers/common/link.h"
 #include "drivers/modbus/slave_impl.h"
 #include "drivers/modbus/wire.h"
 
@@ -45,8 +46,9 @@ struct answer {
 struct slave {
     const struct gw_sim *sim;
     const struct modbus_bus_conf *conf;
-    bool is_tcp; /* frames with MBAP header, no pace */
-    int listen_fd, other_fd;
+    bool is_tcp;          /* frames with MBAP header, no pace */
+    int listen_fd;        /* -1: a pty */
+    struct link_pty pty;  /* its fd is that of the first client */
     int64_t line_free_us; /* end of what is on the line */
     uint64_t random;
     struct client clients[CLIENTS_MAX];
@@ -326,7 +328,9 @@ static enum gw_err open_place(struct slave *slave, struct gw_driver_diag *diag)
 {
     if (slave->conf->transport != MODBUS_RTU)
         return slave_open_port(slave->conf, &slave->listen_fd, diag);
-    return slave_open_pty(slave->conf, &slave->clients[0].fd, &slave->other_fd, diag);
+    enum gw_err err = link_open_pty(&slave->pty, slave->conf->port, diag);
+    slave->clients[0].fd = slave->pty.fd;
+    return err;
 }
 
 static void tell_ready(const struct slave *slave)
@@ -343,15 +347,14 @@ static void tell_ready(const struct slave *slave)
 
 static void close_place(struct slave *slave)
 {
-    if (slave->conf->transport == MODBUS_RTU && slave->clients[0].fd >= 0)
-        slave_remove_link(slave->conf, slave->clients[0].fd);
+    if (slave->listen_fd < 0) {
+        link_close_pty(&slave->pty);
+        return;
+    }
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         if (slave->clients[i].fd >= 0)
             close(slave->clients[i].fd);
-    if (slave->other_fd >= 0)
-        close(slave->other_fd);
-    if (slave->listen_fd >= 0)
-        close(slave->listen_fd);
+    close(slave->listen_fd);
 }
 
 /* Waits for requests, the time of the next byte, or the end. False: the end. */
@@ -388,7 +391,7 @@ enum gw_err modbus_simulate(const struct gw_sim *sim, struct gw_driver_diag *dia
     slave->conf = sim->bus->conf;
     slave->is_tcp = slave->conf->transport == MODBUS_TCP;
     slave->random = (uint64_t)sim->faults.seed << 1 | 1; /* not 0, or the dice would not roll */
-    slave->listen_fd = slave->other_fd = -1;
+    slave->listen_fd = slave->pty.fd = slave->pty.other_fd = -1;
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         slave->clients[i].fd = -1;
     for (size_t i = 0; i < ANSWERS_MAX; i++)

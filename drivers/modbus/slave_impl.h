@@ -32,11 +32,7 @@ size_t slave_make_garbage(uint8_t *frame, size_t len, bool is_tcp, uint64_t *ran
 
 /* ---- Places ---- */
 
-/* Opens a pty and links it at conf->port. other_fd is its far side, kept open so that the near side never hangs up. */
-GW_MUST_CHECK enum gw_err slave_open_pty(const struct modbus_bus_conf *conf, int *ret_fd,
-                                         int *ret_other_fd, struct gw_driver_diag *diag);
-/* Removes the link, unless it leads elsewhere by now. */
-void slave_remove_link(const struct modbus_bus_conf *conf, int fd);
+/* Listens at the host and port of a bus. */
 GW_MUST_CHECK enum gw_err slave_open_port(const struct modbus_bus_conf *conf, int *ret_fd,
                                           struct gw_driver_diag *diag);
 

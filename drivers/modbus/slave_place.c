@@ -1,20 +1,16 @@
-/* slave_place: where simulated devices are reached: a pty with a link to it, or a TCP port; and the redirection of a
- * configuration to there. */
+/* slave_place: the TCP port where simulated devices are reached, and the redirection of a configuration to it or to
+ * the link of a pty. */
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "drivers/modbus/slave.h"
 #include "drivers/modbus/slave_impl.h"
 
-enum { N_LOOPBACK = 250, PTS_NAME = 64, BACKLOG = 16 };
+enum { N_LOOPBACK = 250, BACKLOG = 16 };
 
 static bool is_loopback(const char *host)
 {
@@ -55,79 +51,6 @@ static enum gw_err say(struct gw_driver_diag *diag, const char *key, const char 
     snprintf(diag->text, sizeof diag->text, "%s %s", place, what);
     return GW_E_LINK;
 }
-
-/* ---- pty ---- */
-
-/* A link that we made leads to a pty. Anything else at that place belongs to somebody. */
-static bool is_our_link(const char *path)
-{
-    char target[PTS_NAME];
-    ssize_t len = readlink(path, target, sizeof target - 1);
-
-    if (len < 0)
-        return false;
-    target[len] = '\0';
-    return strncmp(target, "/dev/pts/", 9) == 0;
-}
-
-static enum gw_err make_link(const char *name, const char *path, struct gw_driver_diag *diag)
-{
-    struct stat status;
-
-    if (lstat(path, &status) == 0 && !is_our_link(path))
-        return say(diag, "port", path, "is in the way: it is no link to a simulated port");
-    (void)unlink(path);
-    return symlink(name, path) == 0 ? GW_OK : say(diag, "port", path, strerror(errno));
-}
-
-static bool open_pair(int *ret_fd, int *ret_other_fd, char name[PTS_NAME])
-{
-    struct termios raw;
-
-    *ret_fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (*ret_fd < 0 || grantpt(*ret_fd) != 0 || unlockpt(*ret_fd) != 0 ||
-        ptsname_r(*ret_fd, name, PTS_NAME) != 0)
-        return false;
-    *ret_other_fd = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (*ret_other_fd < 0 || tcgetattr(*ret_other_fd, &raw) != 0)
-        return false;
-    cfmakeraw(&raw); /* else what is sent before a master has come echoes for ever */
-    return tcsetattr(*ret_other_fd, TCSANOW, &raw) == 0;
-}
-
-enum gw_err slave_open_pty(const struct modbus_bus_conf *conf, int *ret_fd, int *ret_other_fd,
-                           struct gw_driver_diag *diag)
-{
-    char name[PTS_NAME];
-    int fd = -1, other_fd = -1;
-    enum gw_err err = open_pair(&fd, &other_fd, name) ? make_link(name, conf->port, diag)
-                                                      : say(diag, "port", "pty:", strerror(errno));
-
-    if (!err) {
-        *ret_fd = fd;
-        *ret_other_fd = other_fd;
-        return GW_OK;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (other_fd >= 0)
-        close(other_fd);
-    return err;
-}
-
-void slave_remove_link(const struct modbus_bus_conf *conf, int fd)
-{
-    char name[PTS_NAME], target[PTS_NAME];
-    ssize_t len = readlink(conf->port, target, sizeof target - 1);
-
-    if (len < 0 || ptsname_r(fd, name, sizeof name) != 0)
-        return;
-    target[len] = '\0';
-    if (strcmp(target, name) == 0)
-        (void)unlink(conf->port);
-}
-
-/* ---- TCP ---- */
 
 static int listen_on(const struct addrinfo *address)
 {

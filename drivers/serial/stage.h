@@ -5,15 +5,15 @@
 #ifndef SERIAL_STAGE_H
 #define SERIAL_STAGE_H
 
+#include "drivers/common/link.h"
 #include "drivers/serial/port.h"
 
 enum { SERIAL_STAGE_MAX = 16384 }; /* bytes under way; more are dropped */
 
 struct serial_stage {
     const struct gw_host *host;
-    const char *path;
     struct serial_line line;
-    int fd, other_fd; /* the second one keeps the pty alive while nobody has opened it */
+    struct link_pty pty;
     int64_t start_us; /* when the first byte of the queue began */
     size_t n_handed;  /* since then */
     size_t n_queued;
