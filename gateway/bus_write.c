@@ -179,7 +179,6 @@ static void on_doubt(struct gw_bus_loop *loop, struct gw_bus_job *job, const cha
 
 static void on_written(struct gw_bus_loop *loop, struct gw_bus_job *job, size_t n, int64_t now_us)
 {
-    job->n_written += n;
     job->doubt = NULL;
     if (n == 0) {
         gw_bus_answer(loop, job, GW_COMMAND_FAILED, NULL, "the driver wrote nothing");
@@ -195,11 +194,11 @@ static void on_written(struct gw_bus_loop *loop, struct gw_bus_job *job, size_t 
 }
 
 static void on_busy(struct gw_bus_loop *loop, struct gw_bus_job *job,
-                    const struct gw_outcome *outcome, const char *reason, int64_t now_us)
+                    const struct gw_outcome *outcome, int64_t now_us)
 {
     if (outcome->exception != 0) { /* it may do it later */
         job->said_later = true;
-        on_doubt(loop, job, reason, now_us);
+        on_doubt(loop, job, outcome->reason, now_us);
         return;
     }
     job->not_before_us = now_us + BUSY_PAUSE_US;
@@ -209,8 +208,32 @@ static void on_busy(struct gw_bus_loop *loop, struct gw_bus_job *job,
         gw_bus_answer(loop, job, GW_COMMAND_UNKNOWN, job->doubt,
                       "the device did not confirm the write and may have done it");
     else
-        gw_bus_answer(loop, job, GW_COMMAND_EXPIRED, reason,
+        gw_bus_answer(loop, job, GW_COMMAND_EXPIRED, outcome->reason,
                       "the device could not be asked within the time for commands");
+}
+
+/* The points before job->n_written are written all the same. */
+static void on_not_written(struct gw_bus_loop *loop, struct gw_bus_job *job, enum gw_err err,
+                           const struct gw_outcome *outcome, int64_t now_us)
+{
+    size_t at = job->n_written < job->order.values.n ? job->n_written : 0;
+
+    switch (err) {
+    case GW_E_REFUSED:
+        gw_bus_answer(loop, job, GW_COMMAND_REFUSED, outcome->reason,
+                      "device %s refuses to write %s", device_of(loop, job)->conf->name,
+                      point_of(loop, job, at)->name);
+        break;
+    case GW_E_BUSY:
+        on_busy(loop, job, outcome, now_us);
+        break;
+    case GW_E_RANGE:
+        gw_bus_answer(loop, job, GW_COMMAND_OUT_OF_RANGE, NULL,
+                      "the register cannot hold the value");
+        break;
+    default:
+        on_doubt(loop, job, outcome->reason, now_us);
+    }
 }
 
 static enum gw_err run_write(struct gw_bus_loop *loop, struct gw_bus_job *job,
@@ -233,40 +256,22 @@ static enum gw_err run_write(struct gw_bus_loop *loop, struct gw_bus_job *job,
         loop->driver->write(dev->device, writes + job->n_written,
                             job->order.values.n - job->n_written, deadline_us, &n, &outcome);
     int64_t now_us = gw_bus_count(loop, dev, err, asked_us, &outcome);
-    const char *reason = outcome.reason ? outcome.reason : gw_err_str(err);
 
+    if (!outcome.reason)
+        outcome.reason = gw_err_str(err);
     for (size_t k = 0; k < job->order.values.n; k++)
         dev->points[job->order.values.items[k].point].is_unread = true;
     job->has_sent =
         job->has_sent || !(err == GW_E_RANGE || (err == GW_E_BUSY && !outcome.exception));
-    switch (err) {
-    case GW_OK:
+    job->n_written += n;
+    if (err == GW_OK)
         on_written(loop, job, n, now_us);
-        break;
-    case GW_E_REFUSED:
-        job->n_written += n;
-        gw_bus_answer(
-            loop, job, GW_COMMAND_REFUSED, reason, "device %s refuses to write %s", dev->conf->name,
-            point_of(loop, job, job->n_written < job->order.values.n ? job->n_written : 0)->name);
-        break;
-    case GW_E_BUSY:
-        job->n_written += n;
-        on_busy(loop, job, &outcome, reason, now_us);
-        break;
-    case GW_E_RANGE:
-        job->n_written += n;
-        gw_bus_answer(loop, job, GW_COMMAND_OUT_OF_RANGE, NULL,
-                      "the register cannot hold the value");
-        break;
-    default:
-        job->n_written += n;
-        on_doubt(loop, job, reason, now_us);
-        if (err == GW_E_LINK || err == GW_E_CLOSED) {
-            *ret_reason = reason;
-            return GW_E_LINK;
-        }
-    }
-    return GW_OK;
+    else
+        on_not_written(loop, job, err, &outcome, now_us);
+    if (err != GW_E_LINK && err != GW_E_CLOSED)
+        return GW_OK;
+    *ret_reason = outcome.reason;
+    return GW_E_LINK;
 }
 
 /* ---- reading back ---------------------------------------------------------------------------------- */

@@ -190,16 +190,23 @@ static bool has_leading_zero(const struct decoding *d)
     return true;
 }
 
-static bool decode_int(const struct decoding *d)
+/* Whole numbers and those of the other kind will do. */
+static bool check_number(const struct decoding *d, enum gw_number_kind other, const char *wanted)
 {
     enum gw_number_kind kind = gw_number_kind(d->text);
-    int64_t number;
 
     if (is_quoted_number(d))
         return false;
-    if (d->value->kind == GW_YAML_QUOTED || (kind != GW_WHOLE && kind != GW_HEX))
-        return must_be(d, "a whole number");
-    if (kind == GW_WHOLE && has_leading_zero(d))
+    if (d->value->kind == GW_YAML_QUOTED || (kind != GW_WHOLE && kind != other))
+        return must_be(d, wanted);
+    return kind != GW_WHOLE || !has_leading_zero(d);
+}
+
+static bool decode_int(const struct decoding *d)
+{
+    int64_t number;
+
+    if (!check_number(d, GW_HEX, "a whole number"))
         return false;
     if (!gw_parse_int(d->text, &number)) {
         if (check_range(d, d->text[0] == '-' ? -INFINITY : INFINITY))
@@ -214,14 +221,9 @@ static bool decode_int(const struct decoding *d)
 
 static bool decode_float(const struct decoding *d)
 {
-    enum gw_number_kind kind = gw_number_kind(d->text);
     double number;
 
-    if (is_quoted_number(d))
-        return false;
-    if (d->value->kind == GW_YAML_QUOTED || (kind != GW_WHOLE && kind != GW_REAL))
-        return must_be(d, "a number");
-    if (kind == GW_WHOLE && has_leading_zero(d))
+    if (!check_number(d, GW_REAL, "a number"))
         return false;
     number = strtod(d->text, NULL);
     if (!isfinite(number))
@@ -234,14 +236,9 @@ static bool decode_float(const struct decoding *d)
 
 static bool decode_decimal(const struct decoding *d)
 {
-    enum gw_number_kind kind = gw_number_kind(d->text);
     struct gw_decimal decimal;
 
-    if (is_quoted_number(d))
-        return false;
-    if (d->value->kind == GW_YAML_QUOTED || (kind != GW_WHOLE && kind != GW_REAL))
-        return must_be(d, "a number");
-    if (kind == GW_WHOLE && has_leading_zero(d))
+    if (!check_number(d, GW_REAL, "a number"))
         return false;
     enum gw_err err = gw_decimal_parse(d->text, &decimal);
     if (err != GW_OK)

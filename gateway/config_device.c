@@ -147,6 +147,27 @@ static void resolve_device_topic(struct gw_loader *loader, const struct gw_devic
         gw_claim_topic(loader, device->topic, device->mark, device->name, NULL);
 }
 
+/* Makes the device and its points of what was decoded. */
+static void load_decoded(struct gw_loader *loader, struct gw_device_context *context,
+                         const struct gw_yaml_node *node, const struct device_drafts *drafts)
+{
+    const struct gw_bus_context *bus = context->bus;
+    struct gw_device_conf *device = context->device;
+    const bool has_name = gw_check_name(loader, node, &loader->device_names, "device");
+
+    check_device(loader, bus, context->layer, node, drafts, context->lacks_template);
+    resolve_device(drafts, context->template, node, device);
+    const struct gw_variable variable = {"device", device->name, drafts->variables};
+    context->settings = drafts->settings;
+    context->variables = &variable;
+    if (has_name && gw_yaml_get(node, "name"))
+        gw_claim_bus_topics(loader, bus->bus->name, device->name, device->mark);
+    if (!loader->is_off)
+        resolve_device_topic(loader, context);
+    gw_load_points(loader, context, drafts->own_points, drafts->template_points);
+    gw_resolve_device_writes(loader, context);
+}
+
 bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
                     const struct gw_yaml_node *node, struct gw_device_conf *ret_device)
 {
@@ -166,33 +187,21 @@ bool gw_load_device(struct gw_loader *loader, const struct gw_bus_context *bus,
     memcpy(drafts.point_proto, bus->point_proto, driver->point_conf_size);
     gw_decode_defaults(loader, gw_device_section.keys, &drafts.device, false);
     const struct gw_template *template = find_template(loader, bus, node);
-    bool lacks_template = !template && gw_yaml_get(node, "template");
     if (template)
         walk_layer(loader, driver, &gw_schema_template, template->map, &drafts);
     const struct gw_layer outer = {template ? template->map : NULL, GW_LEVEL_DEVICE, bus->layer};
     const struct gw_layer layer = {node, GW_LEVEL_DEVICE, &outer};
     if (walk_layer(loader, driver, &gw_device_section, node, &drafts)) {
-        const bool has_name = gw_check_name(loader, node, &loader->device_names, "device");
-        check_device(loader, bus, &layer, node, &drafts, lacks_template);
-        resolve_device(&drafts, template, node, ret_device);
-        const struct gw_variable variable = {"device", ret_device->name, drafts.variables};
         struct gw_device_context context = {
             .bus = bus,
             .device = ret_device,
             .template = template,
-            .lacks_template = lacks_template,
-            .settings = drafts.settings,
+            .lacks_template = !template && gw_yaml_get(node, "template"),
             .point_proto = drafts.point_proto,
             .point_draft = drafts.point_draft,
-            .variables = &variable,
             .layer = &layer,
         };
-        if (has_name && gw_yaml_get(node, "name"))
-            gw_claim_bus_topics(loader, bus->bus->name, ret_device->name, ret_device->mark);
-        if (!loader->is_off)
-            resolve_device_topic(loader, &context);
-        gw_load_points(loader, &context, drafts.own_points, drafts.template_points);
-        gw_resolve_device_writes(loader, &context);
+        load_decoded(loader, &context, node, &drafts);
     }
     free(drafts.point_proto);
     free(drafts.point_draft);
