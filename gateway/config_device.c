@@ -57,6 +57,7 @@ struct device_drafts {
     struct gw_settings settings;
     void *device_conf, *point_proto, *point_draft;
     const struct gw_variable *variables;
+    struct gw_variable own_name; /* ${device}; its next are the variables */
     const struct gw_yaml_node *own_points, *template_points;
     size_t n_before; /* mistakes: with none since then the driver can be asked */
 };
@@ -149,7 +150,7 @@ static void resolve_device_topic(struct gw_loader *loader, const struct gw_devic
 
 /* Makes the device and its points of what was decoded. */
 static void load_decoded(struct gw_loader *loader, struct gw_device_context *context,
-                         const struct gw_yaml_node *node, const struct device_drafts *drafts)
+                         const struct gw_yaml_node *node, struct device_drafts *drafts)
 {
     const struct gw_bus_context *bus = context->bus;
     struct gw_device_conf *device = context->device;
@@ -157,9 +158,9 @@ static void load_decoded(struct gw_loader *loader, struct gw_device_context *con
 
     check_device(loader, bus, context->layer, node, drafts, context->lacks_template);
     resolve_device(drafts, context->template, node, device);
-    const struct gw_variable variable = {"device", device->name, drafts->variables};
+    drafts->own_name = (struct gw_variable){"device", device->name, drafts->variables};
     context->settings = drafts->settings;
-    context->variables = &variable;
+    context->variables = &drafts->own_name;
     if (has_name && gw_yaml_get(node, "name"))
         gw_claim_bus_topics(loader, bus->bus->name, device->name, device->mark);
     if (!loader->is_off)
