@@ -74,7 +74,10 @@ static void take_event(struct gw_monitor_broker *broker, const struct gw_mqtt_ev
     if (event->kind == GW_MQTT_CONNECTED) {
         broker->is_connected = true;
         broker->why[0] = '\0';
-        broker->due_us = gw_mqtt_subscribe(broker->mqtt) == GW_OK ? INT64_MAX : 0;
+        broker->due_us = gw_mqtt_subscribe(broker->mqtt, broker->subscription.topics,
+                                           broker->subscription.n_topics) == GW_OK
+                             ? INT64_MAX
+                             : 0;
     } else if (event->kind == GW_MQTT_SUBSCRIBED) {
         broker->is_subscribed = true;
         if (event->n_refused > 0)
@@ -160,7 +163,6 @@ static void set_conf(struct gw_monitor_broker *broker, const char *url, const ch
              (long)getpid());
     conf->client_id = broker->client_id;
     conf->state_topic = NULL; /* no last will */
-    conf->subscription = &broker->subscription;
     if (username) {
         conf->username = username;
         conf->password = password;
@@ -192,7 +194,8 @@ struct gw_monitor_broker *gw_monitor_broker_new(const struct gw_config *config, 
             gw_monitor_rows_topics(broker->rows, &broker->subscription.n_topics);
     set_conf(broker, url, username, password);
     if (broker->stop_fd < 0 || !broker->rows || !broker->subscription.messages ||
-        gw_mqtt_new(&broker->conf, &broker->mqtt) != GW_OK || !start(broker)) {
+        gw_mqtt_new(&broker->conf, broker->subscription.messages, &broker->mqtt) != GW_OK ||
+        !start(broker)) {
         gw_monitor_broker_free(broker);
         return NULL;
     }

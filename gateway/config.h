@@ -157,8 +157,6 @@ struct gw_mqtt_tls {
     bool verify; /* default true: the broker's certificate and host name */
 };
 
-struct gw_mqtt_subscription;
-
 struct gw_mqtt_conf {
     struct gw_list
         servers; /* mqtt://host:port or mqtts://host:port, tried in order; the port is always given */
@@ -173,8 +171,6 @@ struct gw_mqtt_conf {
     int64_t max_inflight; /* messages sent and not yet acknowledged; default 100 */
     const char *
         state_topic; /* default field2mqtt/${gateway}/state, expanded; retained "online"/"offline" */
-    const struct gw_mqtt_subscription
-        *subscription;    /* set by whoever wants messages (mqtt_message.h); NULL: none */
     int64_t max_payload;  /* a larger message is dropped loudly; default 256 KiB */
     bool device_states;   /* the states of buses and devices are published beside state_topic */
     bool clear_removed;   /* a reload that removes points clears their retained topics */

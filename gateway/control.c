@@ -97,12 +97,13 @@ static enum gw_err init_queues(struct gw_control *control, const struct gw_contr
     control->buses = calloc(n_buses + 1, sizeof *control->buses);
     control->n_waiting = calloc(n_buses + 1, sizeof *control->n_waiting);
     control->own = calloc(n_buses + 1, sizeof *control->own);
-    control->owns_answers = !lines;
+    control->owns_queues = !lines;
     control->answers =
         lines ? lines->answers : gw_queue_new(sizeof(struct gw_bus_answer), control->n_jobs + 1);
     control->subscription = (struct gw_mqtt_subscription){
         control->names, control->n_targets,
-        gw_queue_new(sizeof(struct gw_mqtt_message), GW_MQTT_MESSAGES_MAX)};
+        lines ? lines->messages
+              : gw_queue_new(sizeof(struct gw_mqtt_message), GW_MQTT_MESSAGES_MAX)};
     if (!control->jobs || !control->buses || !control->own || !control->n_waiting ||
         !control->answers || !control->subscription.messages)
         return GW_E_NOMEM;
@@ -193,9 +194,10 @@ void gw_control_free(struct gw_control *control)
         return;
     for (size_t i = 0; i < control->n_own_lines; i++)
         gw_queue_free(control->own[i]);
-    if (control->owns_answers)
+    if (control->owns_queues) {
         gw_queue_free(control->answers);
-    gw_queue_free(control->subscription.messages);
+        gw_queue_free(control->subscription.messages);
+    }
     gw_strmap_free(&control->topics);
     gw_ids_free(control->ids);
     gw_audit_free(control->audit);

@@ -21,6 +21,7 @@ enum { GW_CONTROL_JOBS_MAX = 256 }; /* commands under way in all */
 struct gw_control_lines {
     const struct gw_bus_orders *const *buses; /* by bus; NULL: one of its own */
     struct gw_queue *answers;                 /* room for GW_CONTROL_JOBS_MAX + 1 */
+    struct gw_queue *messages;                /* of struct gw_mqtt_message */
     struct gw_control *before; /* paused and finished: it goes on from its ids; NULL: the first */
 };
 

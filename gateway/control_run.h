@@ -87,7 +87,7 @@ struct gw_control {
     atomic_bool is_online;
     int64_t offline_since_us; /* 0: it is there */
     bool is_stopping;         /* the thread's own */
-    bool owns_answers;
+    bool owns_queues;
     struct gw_queue **own; /* orders for buses that brought none */
     size_t n_own_lines;
 

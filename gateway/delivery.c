@@ -402,15 +402,3 @@ bool gw_delivery_is_idle(const struct gw_delivery *delivery)
     return !delivery->has_more && !delivery->has_pending && !delivery->is_held &&
            gw_window_count(&delivery->window) == 0;
 }
-
-/* Told at every connection: nobody sees otherwise why commands do not arrive. */
-void gw_delivery_tell_subscribed(const struct gw_mqtt_conf *conf, const struct gw_mqtt_event *event)
-{
-    const struct gw_mqtt_subscription *subscription = conf->subscription;
-
-    if (event->n_refused > 0 && subscription && event->slot < subscription->n_topics)
-        gw_log(GW_LOG_ERROR, "mqtt",
-               "the broker refuses %u subscription%s, %s first (%s): no commands from there",
-               event->n_refused, event->n_refused == 1 ? "" : "s",
-               subscription->topics[event->slot], gw_mqtt_code_text(event->code));
-}

@@ -56,10 +56,6 @@ GW_MUST_CHECK enum gw_err gw_delivery_pump(struct gw_delivery *delivery);
 /* Takes in DELIVERED and REFUSED. */
 void gw_delivery_handle(struct gw_delivery *delivery, const struct gw_mqtt_event *event);
 
-/* Logs what the broker refused of the subscriptions. */
-void gw_delivery_tell_subscribed(const struct gw_mqtt_conf *conf,
-                                 const struct gw_mqtt_event *event);
-
 /* When to pump again though nothing happens; INT64_MAX: none. */
 int64_t gw_delivery_due_us(const struct gw_delivery *delivery);
 /* Since when the broker owes an answer; INT64_MAX: it does not. */

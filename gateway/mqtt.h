@@ -13,6 +13,7 @@
 #include "gateway/outbox.h"
 
 struct gw_mqtt;
+struct gw_queue;
 
 enum {
     GW_MQTT_SLOT_MAX =
@@ -65,9 +66,12 @@ struct gw_mqtt_event {
 };
 
 /* Makes a client of these settings, not connected.
- * Owns:   conf is borrowed until gw_mqtt_free.
+ * messages: where messages of subscribed topics go (struct gw_mqtt_message); when it is full they are lost and the log
+ *         says so; NULL: nothing is subscribed
+ * Owns:   conf and messages are borrowed until gw_mqtt_free.
  * Errors: GW_E_NOMEM; GW_E_CONFIG when the library refuses the settings (the client id, for one). */
-GW_MUST_CHECK enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mqtt);
+GW_MUST_CHECK enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_queue *messages,
+                                      struct gw_mqtt **ret_mqtt);
 void gw_mqtt_free(struct gw_mqtt *mqtt); /* NULL is fine; a connection is dropped */
 
 /* Begins to connect; GW_MQTT_CONNECTED or GW_MQTT_CONNECT_FAILED tells the outcome, as a rule. The last will and
@@ -80,9 +84,14 @@ void gw_mqtt_connect(struct gw_mqtt *mqtt, const char *server);
 GW_MUST_CHECK enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
                                        uint16_t slot);
 
-/* Asks for the topics of conf->subscription, all of them. SUBSCRIBED tells what the broker refuses.
+/* Asks for exact topics, as often as wanted. SUBSCRIBED tells what the broker refuses.
  * Errors: GW_E_LINK, not connected. */
-GW_MUST_CHECK enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt);
+GW_MUST_CHECK enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt, const char *const *topics,
+                                            size_t n_topics);
+/* Nothing of these topics is wanted any more; what is on its way still comes.
+ * Errors: GW_E_LINK, not connected. */
+GW_MUST_CHECK enum gw_err gw_mqtt_unsubscribe(struct gw_mqtt *mqtt, const char *const *topics,
+                                              size_t n_topics);
 
 /* Ends the connection politely, so that the broker does not publish the last will. */
 void gw_mqtt_disconnect(struct gw_mqtt *mqtt);

@@ -92,22 +92,9 @@ static void on_connected(void *context, MQTTAsync_successData *data)
                                                   .limits = {UINT32_MAX, UINT16_MAX, 2, true}});
 }
 
-static int64_t property(MQTTProperties *properties, enum MQTTPropertyCodes code, int64_t otherwise)
-{
-    if (!MQTTProperties_hasProperty(properties, code))
-        return otherwise;
-    return MQTTProperties_getNumericValue(properties, code);
-}
-
 static void on_connected_5(void *context, MQTTAsync_successData5 *data)
 {
-    MQTTProperties *have = &data->properties;
-    const struct gw_mqtt_limits limits = {
-        .max_packet = (uint32_t)property(have, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX),
-        .receive_max = (uint16_t)property(have, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX),
-        .max_qos = (uint8_t)property(have, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2),
-        .has_retain = property(have, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0,
-    };
+    const struct gw_mqtt_limits limits = gw_paho_limits(&data->properties);
 
     gw_inbox_post(context, (struct gw_mqtt_event){.kind = GW_MQTT_CONNECTED, .limits = limits});
 }
@@ -194,7 +181,8 @@ static int create_handle(const struct gw_mqtt *mqtt, const char *uri, MQTTAsync 
                                        MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
 }
 
-enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mqtt)
+enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_queue *messages,
+                        struct gw_mqtt **ret_mqtt)
 {
     struct gw_mqtt *mqtt = calloc(1, sizeof *mqtt);
 
@@ -210,8 +198,7 @@ enum gw_err gw_mqtt_new(const struct gw_mqtt_conf *conf, struct gw_mqtt **ret_mq
         free(mqtt);
         return GW_E_NOMEM;
     }
-    if (conf->subscription)
-        gw_inbox_set_messages(mqtt->inbox, conf->subscription->messages);
+    gw_inbox_set_messages(mqtt->inbox, messages);
     const int rc = create_handle(mqtt, "tcp://127.0.0.1:1", &mqtt->handle); /* as a trial */
     if (rc != MQTTASYNC_SUCCESS) {
         mqtt->handle = NULL;
@@ -466,9 +453,14 @@ enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
     return gw_paho_result(rc);
 }
 
-enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt)
+enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt, const char *const *topics, size_t n_topics)
 {
-    return gw_paho_subscribe(mqtt->handle, is_v5(mqtt), mqtt->inbox, mqtt->conf->subscription);
+    return gw_paho_subscribe(mqtt->handle, is_v5(mqtt), mqtt->inbox, topics, n_topics);
+}
+
+enum gw_err gw_mqtt_unsubscribe(struct gw_mqtt *mqtt, const char *const *topics, size_t n_topics)
+{
+    return gw_paho_unsubscribe(mqtt->handle, topics, n_topics);
 }
 
 void gw_mqtt_disconnect(struct gw_mqtt *mqtt)

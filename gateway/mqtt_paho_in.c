@@ -154,17 +154,25 @@ static void on_not_subscribed_5(void *context, MQTTAsync_failureData5 *data)
     post_failed(context, data ? (int)data->reasonCode : 0);
 }
 
-static int ask_for(MQTTAsync handle, bool is_v5, void *context, const char *const *topics, size_t n)
+/* Names of one packet. Paho copies them. */
+static size_t take_names(const char *const *topics, size_t n_topics, char *ret_names[])
+{
+    const size_t n = n_topics < TOPICS_PER_PACKET ? n_topics : TOPICS_PER_PACKET;
+
+    for (size_t i = 0; i < n; i++)
+        ret_names[i] = (char *)(uintptr_t)topics[i];
+    return n;
+}
+
+static int ask_for(MQTTAsync handle, bool is_v5, void *context, char *const *names, size_t n)
 {
     MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
     MQTTSubscribe_options options[TOPICS_PER_PACKET];
     const MQTTSubscribe_options option = MQTTSubscribe_options_initializer;
     int qos[TOPICS_PER_PACKET];
-    char *names[TOPICS_PER_PACKET];
 
     for (size_t i = 0; i < n; i++) {
         qos[i] = QOS;
-        names[i] = (char *)(uintptr_t)topics[i]; /* Paho copies them */
         options[i] = option;
         options[i].retainAsPublished =
             1; /* a command that is retained is refused, also the first time */
@@ -184,15 +192,29 @@ static int ask_for(MQTTAsync handle, bool is_v5, void *context, const char *cons
 }
 
 enum gw_err gw_paho_subscribe(MQTTAsync handle, bool is_v5, const struct gw_inbox *inbox,
-                              const struct gw_mqtt_subscription *subscription)
+                              const char *const *topics, size_t n_topics)
 {
-    for (size_t at = 0; subscription && at < subscription->n_topics; at += TOPICS_PER_PACKET) {
-        size_t n = subscription->n_topics - at;
+    char *names[TOPICS_PER_PACKET];
+    size_t n;
 
-        if (n > TOPICS_PER_PACKET)
-            n = TOPICS_PER_PACKET;
-        if (ask_for(handle, is_v5, gw_inbox_context(inbox, packet_slot(at, n)),
-                    subscription->topics + at, n) != MQTTASYNC_SUCCESS)
+    for (size_t at = 0; at < n_topics; at += n) {
+        n = take_names(topics + at, n_topics - at, names);
+        if (ask_for(handle, is_v5, gw_inbox_context(inbox, packet_slot(at, n)), names, n) !=
+            MQTTASYNC_SUCCESS)
+            return GW_E_LINK;
+    }
+    return GW_OK;
+}
+
+enum gw_err gw_paho_unsubscribe(MQTTAsync handle, const char *const *topics, size_t n_topics)
+{
+    MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
+    char *names[TOPICS_PER_PACKET];
+    size_t n;
+
+    for (size_t at = 0; at < n_topics; at += n) {
+        n = take_names(topics + at, n_topics - at, names);
+        if (MQTTAsync_unsubscribeMany(handle, (int)n, names, &answer) != MQTTASYNC_SUCCESS)
             return GW_E_LINK;
     }
     return GW_OK;
@@ -234,6 +256,23 @@ void gw_paho_add_properties(MQTTProperties *properties, const struct gw_message 
         snprintf(number, sizeof number, "%llu", (unsigned long long)message->seq);
     property.value.value.data = number; /* copied */
     MQTTProperties_add(properties, &property);
+}
+
+static int64_t property(MQTTProperties *properties, enum MQTTPropertyCodes code, int64_t otherwise)
+{
+    if (!MQTTProperties_hasProperty(properties, code))
+        return otherwise;
+    return MQTTProperties_getNumericValue(properties, code);
+}
+
+struct gw_mqtt_limits gw_paho_limits(MQTTProperties *have)
+{
+    return (struct gw_mqtt_limits){
+        .max_packet = (uint32_t)property(have, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX),
+        .receive_max = (uint16_t)property(have, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX),
+        .max_qos = (uint8_t)property(have, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2),
+        .has_retain = property(have, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0,
+    };
 }
 
 enum gw_err gw_paho_result(int rc)

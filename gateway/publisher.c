@@ -1,6 +1,6 @@
-/* publisher: the thread around a session (session.h): waits for the outbox, the MQTT client, a stop or the next
+/* publisher: the thread around a session (session.h): waits for the outbox, the MQTT client, a request or the next
  * deadline, whichever is first. The outbox, the client and the session belong to the thread; others reach it through
- * the stop request and a copy of the counters. */
+ * requests, to stop or to subscribe, and a copy of the counters. */
 #include "gateway/publisher.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include "gateway/mqtt.h"
 #include "gateway/pulse.h"
 #include "gateway/session.h"
+#include "gateway/subscriber.h"
 
 enum {
     EVENT_BATCH = 64,
@@ -23,19 +24,20 @@ enum {
     FREE_US = 300000, /* three times what the library took to end its threads */
 };
 
-enum { FD_STOP, FD_MQTT, FD_OUTBOX, N_FDS };
+enum { FD_REQUEST, FD_MQTT, FD_OUTBOX, N_FDS };
 
 struct gw_publisher {
     struct gw_mqtt *mqtt;
     struct gw_session *session;
     struct gw_outbox *outbox;
     const struct gw_clock *clock;
-    int stop_fd;
+    int request_fd;
     pthread_t thread;
     struct gw_pulse pulse;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t ended;
-    bool has_ended;
+    bool has_ended, wants_stop;
+    struct gw_topics *topics; /* to be subscribed to from now on; NULL: no change */
     int64_t flush_until_us, deadline_us;
     struct gw_publisher_stats stats;
 };
@@ -53,16 +55,22 @@ static bool copy_stats(struct gw_publisher *publisher)
     return has_sent;
 }
 
-static void take_stop(struct gw_publisher *publisher)
+static void take_requests(struct gw_publisher *publisher)
 {
     eventfd_t n;
 
-    if (eventfd_read(publisher->stop_fd, &n) < 0)
+    if (eventfd_read(publisher->request_fd, &n) < 0)
         return;
     pthread_mutex_lock(&publisher->lock);
+    struct gw_topics *topics = publisher->topics;
+    publisher->topics = NULL;
+    const bool wants_stop = publisher->wants_stop;
     const int64_t flush_until_us = publisher->flush_until_us, deadline_us = publisher->deadline_us;
     pthread_mutex_unlock(&publisher->lock);
-    gw_session_stop(publisher->session, flush_until_us, deadline_us - FREE_US);
+    if (topics)
+        gw_session_subscribe(publisher->session, topics);
+    if (wants_stop)
+        gw_session_stop(publisher->session, flush_until_us, deadline_us - FREE_US);
 }
 
 static void take_events(struct gw_publisher *publisher)
@@ -78,7 +86,7 @@ static void take_events(struct gw_publisher *publisher)
 static void wait(struct gw_publisher *publisher, int64_t due_us)
 {
     struct pollfd fds[N_FDS] = {
-        [FD_STOP] = {.fd = publisher->stop_fd, .events = POLLIN},
+        [FD_REQUEST] = {.fd = publisher->request_fd, .events = POLLIN},
         [FD_MQTT] = {.fd = gw_mqtt_event_fd(publisher->mqtt), .events = POLLIN},
         [FD_OUTBOX] = {.fd = publisher->outbox->event_fd, .events = POLLIN},
     };
@@ -87,8 +95,6 @@ static void wait(struct gw_publisher *publisher, int64_t due_us)
 
     if (ppoll(fds, N_FDS, due_us == INT64_MAX ? NULL : &timeout, NULL) <= 0)
         return;
-    if (fds[FD_STOP].revents)
-        take_stop(publisher);
     if (fds[FD_MQTT].revents)
         take_events(publisher);
     if (fds[FD_OUTBOX].revents && eventfd_read(publisher->outbox->event_fd, &n) == 0)
@@ -99,10 +105,10 @@ static void wait(struct gw_publisher *publisher, int64_t due_us)
  * singly costs more than all the rest. */
 static void linger(const struct gw_publisher *publisher)
 {
-    struct pollfd stop = {.fd = publisher->stop_fd, .events = POLLIN};
+    struct pollfd request = {.fd = publisher->request_fd, .events = POLLIN};
     const struct timespec timeout = {.tv_nsec = LINGER_US * 1000L};
 
-    ppoll(&stop, 1, &timeout, NULL);
+    ppoll(&request, 1, &timeout, NULL);
 }
 
 static void *run(void *arg)
@@ -111,6 +117,7 @@ static void *run(void *arg)
 
     for (;;) {
         gw_pulse_work(&publisher->pulse, gw_now_us(publisher->clock), GW_PULSE_WORK_US);
+        take_requests(publisher); /* before what was put after them */
         const int64_t due_us = gw_session_step(publisher->session);
         const bool has_sent = copy_stats(publisher);
         if (gw_session_is_done(publisher->session))
@@ -133,8 +140,9 @@ static void free_publisher(struct gw_publisher *publisher)
 {
     gw_mqtt_free(publisher->mqtt);
     gw_session_free(publisher->session);
-    if (publisher->stop_fd >= 0)
-        close(publisher->stop_fd);
+    free(publisher->topics);
+    if (publisher->request_fd >= 0)
+        close(publisher->request_fd);
     pthread_cond_destroy(&publisher->ended);
     pthread_mutex_destroy(&publisher->lock);
     free(publisher);
@@ -160,30 +168,64 @@ static struct gw_publisher *new_publisher(struct gw_outbox *outbox, const struct
         return NULL;
     publisher->outbox = outbox;
     publisher->clock = clock;
-    publisher->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    publisher->request_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init(&publisher->lock, NULL);
     gw_cond_init(&publisher->ended);
     return publisher;
 }
 
-enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf, struct gw_outbox *outbox,
-                               const struct gw_clock *clock, struct gw_publisher **ret_publisher)
+static enum gw_err new_session(struct gw_publisher *publisher, const struct gw_mqtt_conf *conf,
+                               const struct gw_mqtt_subscription *subscription)
+{
+    struct gw_topics *topics = gw_topics_copy(subscription->topics, subscription->n_topics);
+
+    if (topics)
+        publisher->session =
+            gw_session_new(conf, publisher->mqtt, publisher->outbox, publisher->clock);
+    if (!publisher->session) {
+        free(topics);
+        return GW_E_NOMEM;
+    }
+    gw_session_subscribe(publisher->session, topics);
+    return GW_OK;
+}
+
+enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf,
+                               const struct gw_mqtt_subscription *subscription,
+                               struct gw_outbox *outbox, const struct gw_clock *clock,
+                               struct gw_publisher **ret_publisher)
 {
     struct gw_publisher *publisher = new_publisher(outbox, clock);
 
     if (!publisher)
         return GW_E_NOMEM;
-    const enum gw_err err = gw_mqtt_new(conf, &publisher->mqtt);
+    enum gw_err err = gw_mqtt_new(conf, subscription->messages, &publisher->mqtt);
     if (err == GW_E_CONFIG)
         gw_log(GW_LOG_ERROR, "mqtt", "the client id \"%s\" cannot be used", conf->client_id);
     if (err == GW_OK)
-        publisher->session = gw_session_new(conf, publisher->mqtt, outbox, clock);
+        err = new_session(publisher, conf, subscription);
     gw_pulse_work(&publisher->pulse, gw_now_us(clock), GW_PULSE_WORK_US);
-    if (!publisher->session || publisher->stop_fd < 0 || start_thread(publisher) != 0) {
+    if (!publisher->session || publisher->request_fd < 0 || start_thread(publisher) != 0) {
         free_publisher(publisher);
         return err == GW_OK ? GW_E_NOMEM : err;
     }
     *ret_publisher = publisher;
+    return GW_OK;
+}
+
+enum gw_err gw_publisher_subscribe(struct gw_publisher *publisher, const char *const *topics,
+                                   size_t n_topics)
+{
+    struct gw_topics *wanted = gw_topics_copy(topics, n_topics);
+
+    if (!wanted)
+        return GW_E_NOMEM;
+    pthread_mutex_lock(&publisher->lock);
+    struct gw_topics *overtaken = publisher->topics;
+    publisher->topics = wanted;
+    pthread_mutex_unlock(&publisher->lock);
+    free(overtaken);
+    (void)eventfd_write(publisher->request_fd, 1);
     return GW_OK;
 }
 
@@ -206,10 +248,11 @@ enum gw_err gw_publisher_stop(struct gw_publisher *publisher, int64_t flush_unti
     if (!publisher)
         return GW_OK;
     pthread_mutex_lock(&publisher->lock);
+    publisher->wants_stop = true;
     publisher->flush_until_us = flush_until_us;
     publisher->deadline_us = deadline_us;
     pthread_mutex_unlock(&publisher->lock);
-    (void)eventfd_write(publisher->stop_fd, 1);
+    (void)eventfd_write(publisher->request_fd, 1);
     if (!wait_ended(publisher, deadline_us - gw_now_us(publisher->clock))) {
         pthread_detach(publisher->thread);
         gw_log(GW_LOG_ERROR, "mqtt", "the connection hangs and is abandoned");

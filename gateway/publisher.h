@@ -5,6 +5,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/config.h"
+#include "gateway/mqtt_message.h"
 #include "gateway/outbox.h"
 
 struct gw_publisher;
@@ -17,11 +18,19 @@ struct gw_publisher_stats {
     size_t n_in_flight;
 };
 
-/* Starts the thread. Errors: GW_E_NOMEM, GW_E_CONFIG (the library refuses the settings; logged).
- * Owns:   conf, outbox, clock are borrowed until gw_publisher_stop. */
+/* Starts the thread.
+ * subscription: what to subscribe to at first, and where messages go at any time; without topics: nothing
+ * Errors: GW_E_NOMEM, GW_E_CONFIG (the library refuses the settings; logged).
+ * Owns:   conf, outbox, clock and the queue of messages are borrowed until gw_publisher_stop; topics are copied. */
 GW_MUST_CHECK enum gw_err gw_publisher_start(const struct gw_mqtt_conf *conf,
+                                             const struct gw_mqtt_subscription *subscription,
                                              struct gw_outbox *outbox, const struct gw_clock *clock,
                                              struct gw_publisher **ret_publisher);
+
+/* Subscribes to these topics in place of those before, on the connection that there is; a topic that stays misses nothing.
+ * GW_E_NOMEM: those before stay. */
+GW_MUST_CHECK enum gw_err gw_publisher_subscribe(struct gw_publisher *publisher,
+                                                 const char *const *topics, size_t n_topics);
 
 /* Sends what is left until flush_until_us at most, publishes "offline", disconnects, ends the thread, frees.
  * deadline_us bounds the whole. GW_E_TIMEOUT: the thread hangs in the resolver or the library and is abandoned; it may

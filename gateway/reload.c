@@ -276,6 +276,12 @@ static bool is_plant_changed(const struct gw_plant_change *change)
     return change->buses.n_new + change->buses.n_changed + change->buses.n_removed > 0;
 }
 
+/* A publisher is born with the place for messages. */
+static bool gets_first_commands(const struct gw_site *site, const struct gw_generation *next)
+{
+    return !site->messages && next->config->commands.is_enabled;
+}
+
 static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
                          const struct gw_plant_change *change)
 {
@@ -290,7 +296,7 @@ static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
     enum gw_err err = change_buses(site, next, has_control);
     if (is_broker_new)
         gw_log(GW_LOG_INFO, "reload", "the settings of the broker changed, connecting again");
-    if (err == GW_OK && (is_broker_new || has_control)) /* it holds what control subscribes to */
+    if (err == GW_OK && (is_broker_new || gets_first_commands(site, next)))
         err = stop_publisher(site);
     clear_gone(site->outbox, &gone);
     if (err != GW_OK)
@@ -303,6 +309,8 @@ static enum gw_err apply(struct gw_site *site, struct gw_generation *next,
         gw_log(GW_LOG_ERROR, "reload", "commands cannot be taken any more (out of memory)");
     if (!site->publisher)
         err = start_publisher(site, next);
+    else if (has_control && gw_site_subscribe(site) != GW_OK)
+        gw_log(GW_LOG_ERROR, "reload", "out of memory: commands are taken from the old topics");
     change_http(site, next);
     if (err == GW_OK && partly == GW_OK) {
         tell_applied(change);

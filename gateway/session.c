@@ -16,6 +16,7 @@
 #include "gateway/delivery.h"
 #include "gateway/log.h"
 #include "gateway/mqtt_words.h"
+#include "gateway/subscriber.h"
 
 enum {
     LASTED_US = 5000000, /* a connection shorter than this counts as a failure; */
@@ -38,6 +39,7 @@ struct gw_session {
     const struct gw_clock *clock;
     struct gw_outbox *outbox;
     struct gw_delivery delivery;
+    struct gw_subscriber subscriber;
     enum state state;
     int64_t due_us; /* WAITING: the next attempt; else: the end of patience */
     size_t at_server;
@@ -79,6 +81,7 @@ void gw_session_free(struct gw_session *session)
     if (!session)
         return;
     gw_delivery_done(&session->delivery);
+    gw_subscriber_done(&session->subscriber);
     free(session->said);
     free(session);
 }
@@ -214,7 +217,7 @@ static void connected(struct gw_session *session, const struct gw_mqtt_event *ev
     if (session->outbox->ops->link)
         session->outbox->ops->link(session->outbox, true);
     gw_delivery_begin(&session->delivery, &event->limits);
-    if (gw_mqtt_subscribe(session->mqtt) != GW_OK)
+    if (gw_subscriber_ask(&session->subscriber, session->mqtt) != GW_OK)
         session->doubted_us = now_us;
     gw_delivery_say(&session->delivery, "online");
 }
@@ -283,7 +286,7 @@ void gw_session_handle(struct gw_session *session, const struct gw_mqtt_event *e
             session->doubted_us = gw_now_us(session->clock);
         break;
     case GW_MQTT_SUBSCRIBED:
-        gw_delivery_tell_subscribed(session->conf, event);
+        gw_subscriber_tell(&session->subscriber, event);
         break;
     case GW_MQTT_DISCONNECTED:
         if (session->state == DISCONNECTING)
@@ -295,6 +298,15 @@ void gw_session_handle(struct gw_session *session, const struct gw_mqtt_event *e
 void gw_session_wake(struct gw_session *session)
 {
     session->delivery.has_more = true;
+}
+
+void gw_session_subscribe(struct gw_session *session, struct gw_topics *topics)
+{
+    struct gw_mqtt *mqtt = session->state == ONLINE ? session->mqtt : NULL;
+
+    if (gw_subscriber_change(&session->subscriber, topics, mqtt) != GW_OK &&
+        session->doubted_us == 0)
+        session->doubted_us = gw_now_us(session->clock);
 }
 
 void gw_session_stop(struct gw_session *session, int64_t flush_until_us, int64_t deadline_us)

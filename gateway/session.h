@@ -9,6 +9,7 @@
 #include "gateway/publisher.h"
 
 struct gw_session;
+struct gw_topics;
 
 /* Makes a session that is not connected; the first step connects. NULL when memory is out.
  * Owns: everything passed is borrowed until gw_session_free. */
@@ -20,6 +21,9 @@ void gw_session_free(struct gw_session *session);
 void gw_session_handle(struct gw_session *session, const struct gw_mqtt_event *event);
 /* The outbox has something to give out again. */
 void gw_session_wake(struct gw_session *session);
+/* Takes other topics to be subscribed to (subscriber.h), now if there is a connection, and at each one that comes.
+ * Owns: topics are taken over. */
+void gw_session_subscribe(struct gw_session *session, struct gw_topics *topics);
 /* Ends: sends what is left until flush_until_us at most, says "offline", disconnects; is done at deadline_us at the
  * latest, whatever state that is. */
 void gw_session_stop(struct gw_session *session, int64_t flush_until_us, int64_t deadline_us);

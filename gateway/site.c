@@ -5,17 +5,38 @@
 #include <string.h>
 
 #include "gateway/log.h"
+#include "gateway/queue.h"
 
 #define HTTP_AGAIN_US (10 * INT64_C(1000000))
+
+/* The queue outlives a control: what comes while a configuration is loaded again waits for the next one. What came while
+ * there was none is of no use any more. */
+static enum gw_err prepare_messages(struct gw_site *site)
+{
+    struct gw_mqtt_message message;
+
+    if (!site->messages)
+        site->messages = gw_queue_new(sizeof message, GW_MQTT_MESSAGES_MAX);
+    while (site->messages && !site->control && gw_queue_pop(site->messages, &message, 1) == 1)
+        ;
+    return site->messages ? GW_OK : GW_E_NOMEM;
+}
 
 enum gw_err gw_site_start_control(struct gw_site *site, struct gw_generation *generation)
 {
     const struct gw_config *config = generation->config;
     const struct gw_bus_orders **buses = calloc(config->n_buses + 1, sizeof *buses);
-    const struct gw_control_lines lines = {buses, site->plant.answers, site->control};
     struct gw_control *control = NULL;
     enum gw_err err = buses ? GW_OK : GW_E_NOMEM;
 
+    if (err == GW_OK && config->commands.is_enabled)
+        err = prepare_messages(site);
+    const struct gw_control_lines lines = {
+        .buses = buses,
+        .answers = site->plant.answers,
+        .messages = site->messages,
+        .before = site->control,
+    };
     for (size_t i = 0; err == GW_OK && i < config->n_buses; i++)
         buses[i] = gw_plant_orders(&site->plant, config->buses[i].name);
     if (err == GW_OK)
@@ -42,14 +63,30 @@ enum gw_err gw_site_pause_control(struct gw_site *site, int64_t deadline_us)
     return err;
 }
 
+static struct gw_mqtt_subscription subscription_of(const struct gw_site *site)
+{
+    struct gw_mqtt_subscription subscription = {.messages = site->messages};
+
+    if (site->control)
+        subscription = *gw_control_subscription(site->control);
+    return subscription;
+}
+
+enum gw_err gw_site_subscribe(struct gw_site *site)
+{
+    const struct gw_mqtt_subscription subscription = subscription_of(site);
+
+    return gw_publisher_subscribe(site->publisher, subscription.topics, subscription.n_topics);
+}
+
 enum gw_err gw_site_start_publisher(struct gw_site *site, struct gw_generation *generation)
 {
     struct gw_generation *before = site->publisher_generation;
+    const struct gw_mqtt_subscription subscription = subscription_of(site);
 
     site->mqtt = generation->config->mqtt;
-    site->mqtt.subscription = gw_control_subscription(site->control);
-    enum gw_err err =
-        gw_publisher_start(&site->mqtt, site->outbox, &gw_system_clock, &site->publisher);
+    enum gw_err err = gw_publisher_start(&site->mqtt, &subscription, site->outbox, &gw_system_clock,
+                                         &site->publisher);
     if (err != GW_OK)
         return err;
     site->publisher_generation = gw_generation_hold(generation);
@@ -110,6 +147,7 @@ void gw_site_done(struct gw_site *site)
     gw_state_topics_free(site->state_topics);
     gw_board_done(&site->board);
     gw_control_free(site->control);
+    gw_queue_free(site->messages);
     gw_outbox_free(site->outbox);
     gw_plant_done(&site->plant);
     gw_generation_release(site->control_generation);

@@ -25,9 +25,10 @@ struct gw_site {
     struct gw_control *control;               /* NULL: commands are not enabled */
     struct gw_generation *control_generation; /* that it lives from */
     bool is_control_running, is_control_late_told;
+    struct gw_queue
+        *messages; /* from the publisher to control; NULL: commands never were enabled */
     struct gw_publisher *publisher;
-    struct gw_mqtt_conf
-        mqtt; /* the publisher's: the configuration's, with what control subscribes to */
+    struct gw_mqtt_conf mqtt;                   /* the publisher's */
     struct gw_generation *publisher_generation; /* that its settings live in */
     bool is_publisher_late_told;                /* the watchdog's */
 };
@@ -36,6 +37,8 @@ struct gw_site {
  * GW_E_NOMEM: there are no commands then. */
 GW_MUST_CHECK enum gw_err gw_site_start_control(struct gw_site *site,
                                                 struct gw_generation *generation);
+/* Lets the publisher that runs subscribe to what control wants now. GW_E_NOMEM. */
+GW_MUST_CHECK enum gw_err gw_site_subscribe(struct gw_site *site);
 /* Starts a publisher with the settings of a generation. Errors: those of gw_publisher_start. */
 GW_MUST_CHECK enum gw_err gw_site_start_publisher(struct gw_site *site,
                                                   struct gw_generation *generation);

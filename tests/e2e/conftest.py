@@ -282,6 +282,11 @@ class Site:
         return self.running.wait_for_log(RELOAD_DONE, deadline_s=deadline_s, since=seen).string
 
 
+def applied(subscriber, since):
+    """The topics of commands are those of the new configuration: this is sent behind the subscriptions."""
+    subscriber.wait_for("field2mqtt/gw/reload", lambda p: json.loads(p)["state"] == "applied", since=since)
+
+
 def tcp_bus(slave, devices, **keys):
     return {"name": "plc", "driver": "modbus-tcp", "host": slave.address, "port": slave.port,
             "reopen_min": "100ms", "reopen_max": "300ms", **keys, "devices": devices}

@@ -13,7 +13,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from conftest import PROGRAM, make_config, rtu_bus, tcp_bus, write_config
+from conftest import PROGRAM, applied, make_config, rtu_bus, tcp_bus, write_config
 
 WRITES = {5, 6, 15, 16, 22, 23}
 
@@ -738,7 +738,7 @@ def test_a_reload_changes_what_may_be_written(broker, modbus_tcp_slave, gateway,
         settings["buses"][0]["devices"][0]["points"] = [{"name": "speed", "register": "holding:0"}]
     write_config(tmp_path, settings)
     process.signal(signal.SIGHUP)
-    online(subscriber, since=mark)  # it has connected again, with the topics that there are now
+    applied(subscriber, mark)
 
     if change == "limits":
         assert operator.ask("gw/pump/speed/set", "41")["code"] == "ok"

@@ -3,11 +3,12 @@ import json
 import os
 import random
 import re
+import signal
 
 import pytest
 import yaml
 
-from conftest import RELOAD_DONE, Broker, Subscriber, make_config, tcp_bus
+from conftest import RELOAD_DONE, Broker, Subscriber, applied, make_config, tcp_bus, write_config
 from modbus_slave import TcpSlave
 
 
@@ -217,6 +218,66 @@ def test_the_service_manager_hears_of_a_reload(tmp_path, broker, slaves, site, s
     manager.wait_for("READY=1", count=3)
 
 
+def test_commands_that_come_during_reloads_are_all_answered_on_one_connection(broker, slaves, site, subscriber, started):
+    from test_commands import Operator, online
+    valve = [{"name": "v", "register": "holding:7", "access": "rw"}]
+    rw = tcp_bus(slaves[0], [{"name": "rw", "unit": 1, "points": valve}], name="kept")
+    settings = {"commands": {"enabled": True, "rate": "100000/s"}, "write": {"rate": "100000/s"}}
+
+    def config(n):
+        names = [f"a{n}", f"b{n % 2}"]
+        return make_config(broker, [rw, tcp_bus(slaves[1], [
+            {"name": name, "unit": 1, "points": [{**p, "access": "rw"} for p in points()]} for name in names], name="changing")], **settings)
+
+    running = site(config(0))
+    online(subscriber)
+    operator = started.add(Operator(broker))
+    sent = []
+    for n in range(1, 11):
+        mark = subscriber.mark()
+        write_config(running.folder, config(n))
+        running.running.signal(signal.SIGHUP)
+        while not any(m.topic == "field2mqtt/gw/reload" for m in subscriber.messages[mark:]):
+            sent.append(f"c{len(sent)}")
+            operator.send("gw/rw/v/set", {"value": len(sent) % 1000, "id": sent[-1]})
+        applied(subscriber, mark)
+        assert operator.ask(f"gw/a{n}/p1/set", {"value": n})["ok"]
+        assert slaves[1].unit(1).get("holding:1") == [n]
+    for ident in sent:
+        subscriber.wait_for("gw/rw/v/result", lambda p, ident=ident: json.loads(p)["id"] == ident)
+
+    assert len(sent) > 10
+    assert running.running.log.count("connected to") == 1
+    assert [m.payload for m in subscriber.of("field2mqtt/gw/state")] == ["online"]
+
+
+def test_commands_may_be_taken_away_and_given_back_by_a_reload(broker, slaves, site, subscriber, started):
+    from test_commands import Operator, online
+    rw = tcp_bus(slaves[0], [{"name": "rw", "unit": 1, "points": [{"name": "v", "register": "holding:7", "access": "rw"}]}], name="kept")
+    running = site(make_config(broker, [rw]))
+    online(subscriber)
+    operator = started.add(Operator(broker))
+    topic = "gw/rw/v/set"
+
+    for n in range(1, 4):
+        mark = subscriber.mark()
+        running.reload(make_config(broker, [rw], commands={"enabled": True}, write={"rate": "1000/s"}))
+        applied(subscriber, mark)
+        assert operator.ask(topic, {"value": n})["ok"]
+        mark = subscriber.mark()
+        running.reload(make_config(broker, [rw]))
+        applied(subscriber, mark)
+        operator.send(topic, {"value": 99, "id": f"late{n}"})
+    mark = subscriber.mark()
+    running.reload(make_config(broker, [rw], commands={"enabled": True}, write={"rate": "1000/s"}))
+    applied(subscriber, mark)
+
+    assert operator.ask(topic, {"value": 50})["ok"]
+    assert not any("late" in m.payload for m in subscriber.of("gw/rw/v/result"))
+    assert slaves[0].unit(1).get("holding:7") == [50]
+    assert running.running.log.count("connected to") == 2  # the first commands make another one, the later ones do not
+
+
 @pytest.mark.quick
 def test_commands_go_on_over_a_reload_and_a_written_one_stays_known(broker, slaves, site, subscriber, started):
     from test_commands import Operator, online, writes
@@ -231,7 +292,7 @@ def test_commands_go_on_over_a_reload_and_a_written_one_stays_known(broker, slav
     mark = subscriber.mark()
     more = tcp_bus(slaves[1], [{"name": "a", "unit": 1, "points": [{**p, "access": "rw"} for p in points()]}], name="changing")
     assert "1 changed, 0 removed, 1 go on" in running.reload(make_config(broker, [more, rw], **settings))
-    online(subscriber, since=mark)
+    applied(subscriber, mark)
 
     assert slaves[0].connections == 1
     assert operator.ask("gw/rw/v/set", {"value": 6, "id": "two"})["ok"]

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from conftest import free_port, make_config, rtu_bus, tcp_bus, wait_until
+from conftest import applied, free_port, make_config, rtu_bus, tcp_bus, wait_until
 from serial_instruments import Talker
 from test_reload import device, points
 
@@ -175,7 +175,7 @@ def test_commands_reach_the_right_device_after_it_has_moved_and_those_under_way_
     assert subscriber.wait_for_json("gw/a/p1/result", lambda r: r.get("id") == "goes")["ok"]
     assert subscriber.wait_for_json("gw/c/p1/result", lambda r: r.get("id") == "stays")["ok"]
 
-    online(subscriber, since=mark)
+    applied(subscriber, mark)
     assert operator.ask("gw/c/p0/set", {"value": 6})["ok"]
     assert operator.ask("gw/b/p0/set", {"value": 7})["ok"]
     assert [slave.unit(n).get("holding:0")[0] for n in (1, 2, 3)] == [0, 7, 6]

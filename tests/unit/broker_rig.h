@@ -418,9 +418,9 @@ RIG int teardown(void **state)
 
 RIG void start(struct rig *rig)
 {
-    assert_int_equal(
-        gw_publisher_start(&rig->conf, &rig->list->outbox, &gw_system_clock, &rig->publisher),
-        GW_OK);
+    assert_int_equal(gw_publisher_start(&rig->conf, &(struct gw_mqtt_subscription){0},
+                                        &rig->list->outbox, &gw_system_clock, &rig->publisher),
+                     GW_OK);
 }
 
 RIG struct gw_publisher_stats stats_of(struct rig *rig)

@@ -3,6 +3,7 @@
 
 #include "gateway/mqtt_message.h"
 #include "gateway/session.h"
+#include "gateway/subscriber.h"
 #include "gateway/topic_fault.h"
 
 enum { SENT_MAX = 4000, STATE_SLOT = GW_MQTT_SLOT_MAX + 1, SECOND = 1000000 };
@@ -20,6 +21,7 @@ struct gw_mqtt {
     char server[64]; /* of the last connect */
     int n_connects, n_drops, n_disconnects, n_subscribes;
     size_t n_sent_before_subscribe;
+    char subscribed[64], unsubscribed[64]; /* by the last calls */
     struct sent sent[SENT_MAX];
     size_t n_sent;
     enum gw_err send_result;
@@ -44,11 +46,26 @@ enum gw_err gw_mqtt_send(struct gw_mqtt *mqtt, const struct gw_message *message,
     return GW_OK;
 }
 
-enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt)
+static enum gw_err note_topics(char *text, size_t size, const char *const *topics, size_t n_topics)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < n_topics; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%s", i > 0 ? " " : "", topics[i]);
+    assert_true(at < size);
+    return GW_OK;
+}
+
+enum gw_err gw_mqtt_subscribe(struct gw_mqtt *mqtt, const char *const *topics, size_t n_topics)
 {
     mqtt->n_subscribes++;
     mqtt->n_sent_before_subscribe = mqtt->n_sent;
-    return GW_OK;
+    return note_topics(mqtt->subscribed, sizeof mqtt->subscribed, topics, n_topics);
+}
+
+enum gw_err gw_mqtt_unsubscribe(struct gw_mqtt *mqtt, const char *const *topics, size_t n_topics)
+{
+    return note_topics(mqtt->unsubscribed, sizeof mqtt->unsubscribed, topics, n_topics);
 }
 
 void gw_mqtt_disconnect(struct gw_mqtt *mqtt)
@@ -453,14 +470,23 @@ static void online_is_sent_before_any_message(void **state)
     assert_string_equal(world->mqtt.sent[3].payload, "2");
 }
 
+static void subscribe(struct world *world, const char *one, const char *another)
+{
+    const char *const topics[] = {one, another};
+
+    gw_session_subscribe(world->session, gw_topics_copy(topics, 2));
+}
+
 static void topics_are_subscribed_at_every_connection_before_anything_is_sent(void **state)
 {
     struct world *world = *state;
 
     add(world, 1);
     begin(world);
+    subscribe(world, "b/set", "a/set");
     come_up(world);
     assert_int_equal(world->mqtt.n_subscribes, 1);
+    assert_string_equal(world->mqtt.subscribed, "a/set b/set");
     assert_int_equal(world->mqtt.n_sent_before_subscribe, 0);
     const size_t n_sent = world->mqtt.n_sent;
     lose(world, 0);
@@ -473,17 +499,43 @@ static void topics_are_subscribed_at_every_connection_before_anything_is_sent(vo
 
 static void a_refused_subscription_is_told_with_its_topic(void **state)
 {
-    static const char *const topics[] = {"a/set", "b/set", "c/set"};
-    const struct gw_mqtt_subscription subscription = {topics, 3, NULL};
     struct world *world = *state;
 
-    world->conf.subscription = &subscription;
     begin(world);
+    subscribe(world, "a/set", "b/set");
     come_up(world);
     handle(world, (struct gw_mqtt_event){
                       .kind = GW_MQTT_SUBSCRIBED, .code = 0x87, .slot = 1, .n_refused = 2});
 
     assert_int_equal(log_count("refuses 2 subscriptions, b/set first"), 1);
+    subscribe(world, "a/set", "c/set");
+    handle(world, (struct gw_mqtt_event){
+                      .kind = GW_MQTT_SUBSCRIBED, .code = 0x87, .slot = 0, .n_refused = 1});
+    assert_int_equal(log_count("refuses 1 subscription, c/set first"), 1);
+}
+
+static void only_topics_that_change_are_told_to_the_broker(void **state)
+{
+    struct world *world = *state;
+
+    begin(world);
+    subscribe(world, "a/set", "b/set");
+    assert_int_equal(world->mqtt.n_subscribes, 0); /* there is no connection yet */
+    come_up(world);
+    subscribe(world, "c/set", "b/set");
+    assert_string_equal(world->mqtt.subscribed, "c/set");
+    assert_string_equal(world->mqtt.unsubscribed, "a/set");
+
+    subscribe(world, "b/set", "c/set");
+    assert_int_equal(world->mqtt.n_subscribes, 2); /* nothing has changed */
+    gw_session_subscribe(world->session, gw_topics_copy(NULL, 0));
+    assert_string_equal(world->mqtt.unsubscribed, "b/set c/set");
+    subscribe(world, "a/set", "d/set");
+    lose(world, 0);
+    wait_for_attempt(world);
+    come_up(world);
+    assert_string_equal(world->mqtt.subscribed, "a/set d/set");
+    assert_string_equal(world->mqtt.unsubscribed, "b/set c/set");
 }
 
 static void a_message_that_has_expired_is_not_sent(void **state)
@@ -1069,6 +1121,7 @@ int main(void)
         WORLD_TEST(online_is_sent_before_any_message),
         WORLD_TEST(topics_are_subscribed_at_every_connection_before_anything_is_sent),
         WORLD_TEST(a_refused_subscription_is_told_with_its_topic),
+        WORLD_TEST(only_topics_that_change_are_told_to_the_broker),
         WORLD_TEST(a_message_that_has_expired_is_not_sent),
         WORLD_TEST(no_more_than_max_inflight_are_under_way),
         WORLD_TEST(the_receive_maximum_of_the_broker_is_obeyed),

@@ -525,7 +525,7 @@ static void a_broker_that_is_away_for_long_costs_no_memory(void **state)
     size_t n_bytes = 0;
 
     snprintf(server, sizeof server, "mqtt://127.0.0.1:%u", free_port());
-    assert_int_equal(gw_mqtt_new(&rig->conf, &mqtt), GW_OK);
+    assert_int_equal(gw_mqtt_new(&rig->conf, NULL, &mqtt), GW_OK);
     for (int i = 0; i < 40 + ATTEMPTS; i++) {
         if (i == 40)
             n_bytes = heap_bytes();
