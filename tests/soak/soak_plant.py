@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 from conftest import Broker, Gateway, Subscriber, free_port, make_config, wait_until, write_config  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
 from modbus_slave import TcpSlave  # noqa: E402
+from shim import Shim  # noqa: E402
 
 SEED = int(os.environ.get("FIELD2MQTT_SEED", str(random.randrange(1 << 30))))
 HERE = Path(__file__).resolve().parent
@@ -22,7 +23,7 @@ TCP_POINTS, RTU_POINTS, WINDOW = 20, 8, 100
 COMMANDS = "soak-commands/setpoint"
 METRIC = r"(?m)^field2mqtt_outbox_{} (\S+)$"
 
-Sample = namedtuple("Sample", "at_s rss_kb files threads rows bytes p50 p95 p99 is_calm has_spare")
+Sample = namedtuple("Sample", "at_s rss_kb heap_kb files threads rows bytes p50 p95 p99 is_calm has_spare")
 
 
 class Helper:
@@ -75,7 +76,8 @@ class Plant:
         self.sink = self._add(Helper("soak_sink.py", self.broker.port))
         self.results = self._add(Subscriber(self.broker, f"{COMMANDS}/result"))
         self.http = free_port()
-        self.gateway = self._add(Gateway(write_config(self.folder, self._config())))
+        self.shim = self._add(Shim(self.folder))
+        self.gateway = self._add(Gateway(write_config(self.folder, self._config()), env=self.shim.env))
         self.gateway.wait_for_log("mqtt: connected")
         wait_until(lambda: len(self.sink.ask()["newest"]) == self.n_topics)
         self.begin = time.monotonic()
@@ -145,13 +147,14 @@ class Plant:
         assert self.gateway.running(), f"the gateway has ended:\n{self.gateway.log}"
         process = Path(f"/proc/{self.gateway.pid}")
         rss_kb = int(re.search(r"VmRSS:\s+(\d+)", (process / "status").read_text()).group(1))
+        heap_kb = self.shim.heap_bytes() // 1024
         files, threads = len(os.listdir(process / "fd")), len(os.listdir(process / "task"))
         rows, n_bytes = self._outbox()
         self.last = self.sink.ask()
         self.field.ask()
         self.n_drained = self.n_drained + 1 if not self.is_cut and rows <= WINDOW else 0
-        self.samples.append(Sample(self.now_s(), rss_kb, files, threads, rows, n_bytes, self.last["p50"], self.last["p95"],
-                                   self.last["p99"], self.n_drained > 2, self.reloads % 2 == 1))
+        self.samples.append(Sample(self.now_s(), rss_kb, heap_kb, files, threads, rows, n_bytes, self.last["p50"],
+                                   self.last["p95"], self.last["p99"], self.n_drained > 2, self.reloads % 2 == 1))
 
     def settle(self):
         """Until all that the devices have been asked for by now has arrived."""

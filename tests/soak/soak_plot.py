@@ -51,7 +51,7 @@ def plot(samples, outages, title):
     """outages: pairs of seconds, begin and end."""
     length_s = samples[-1].at_s
     panels = [
-        ("memory, MiB (RSS)", [("RSS", lambda s: s.rss_kb / 1024)], False),
+        ("memory, MiB", [("RSS", lambda s: s.rss_kb / 1024), ("allocated", lambda s: s.heap_kb / 1024)], False),
         ("descriptors and threads", [("descriptors", lambda s: s.files), ("threads", lambda s: s.threads)], False),
         ("acquisition to arrival at the subscriber, ms", [
             ("p50", lambda s: s.p50), ("p95", lambda s: s.p95), ("p99", lambda s: s.p99)], True),

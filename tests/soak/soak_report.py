@@ -10,7 +10,7 @@ from pathlib import Path
 from conftest import ROOT
 from soak_plant import SEED, TCP_POINTS, WINDOW
 
-GROWTH_KB = 1024
+GROWTH_KB, ALLOCATED_GROWTH_KB = 1024, 256
 LEAST_S = 600  # in less it has not warmed up: no verdict on growth and latency
 
 
@@ -55,6 +55,10 @@ class Verdicts:
         _, second, third, fourth = quarters
         growth = _middle(fourth, lambda s: s.rss_kb) - _middle(third, lambda s: s.rss_kb)
         self._add("memory, third to fourth quarter", f"{growth:+.0f} kB", f"{GROWTH_KB} kB", growth < GROWTH_KB)
+        third, fourth = ([s for s in quarter if not s.has_spare] for quarter in (third, fourth))
+        growth = _middle(fourth, lambda s: s.heap_kb) - _middle(third, lambda s: s.heap_kb)
+        self._add("allocated, third to fourth quarter", f"{growth:+.0f} kB", f"{ALLOCATED_GROWTH_KB} kB",
+                  growth < ALLOCATED_GROWTH_KB)
         for name in ("files", "threads"):
             before, after = (_middle([s for s in quarter if not s.has_spare], lambda s, of=name: getattr(s, of))
                              for quarter in (second, fourth))
@@ -87,9 +91,10 @@ def _processor():
 def _tenth(samples):
     calm = [s for s in samples if s.is_calm and s.p50 is not None]
     latency = [f"{_middle(calm, lambda s, of=name: getattr(s, of)):.1f}" if calm else "-" for name in ("p50", "p95", "p99")]
-    return [f"{samples[-1].at_s / 60:.1f}", f"{_middle(samples, lambda s: s.rss_kb):.0f}", f"{_middle(samples, lambda s: s.files):.0f}",
-            f"{_middle(samples, lambda s: s.threads):.0f}", *latency, f"{max(s.rows for s in samples):.0f}",
-            f"{max(s.bytes for s in samples) / 1024:.0f}"]
+    of_all = [f"{_middle(samples, lambda s, of=name: getattr(s, of)):.0f}" for name in ("files", "threads")]
+    allocated = _middle(calm or samples, lambda s: s.heap_kb)  # without what waits in memory
+    return [f"{samples[-1].at_s / 60:.1f}", f"{_middle(samples, lambda s: s.rss_kb):.0f}", f"{allocated:.0f}", *of_all, *latency,
+            f"{max(s.rows for s in samples):.0f}", f"{max(s.bytes for s in samples) / 1024:.0f}"]
 
 
 def _table(head, rows):
@@ -106,7 +111,7 @@ def write_report(file, plant, verdicts, seconds, load):
         f"{os.cpu_count()} processors ({_processor()}), load before {load[0][0]:.2f}, after {load[1][0]:.2f} (mean of 1 min; "
         f"{load[1][2]:.2f} of 15 min).", "",
         *_table(["promise", "found", "bound", "verdict"], verdicts.rows), "",
-        "By tenth of the run: medians; latency from acquisition to arrival at the subscriber, while nothing waits from an outage;",
-        "the outbox at its fullest.", "",
-        *_table(["min", "RSS kB", "descriptors", "threads", "p50 ms", "p95 ms", "p99 ms", "outbox messages", "outbox KiB"],
+        "By tenth of the run: medians; what is allocated, and latency from acquisition to arrival at the subscriber, while nothing waits from",
+        "an outage; the outbox at its fullest.", "",
+        *_table(["min", "RSS kB", "allocated kB", "descriptors", "threads", "p50 ms", "p95 ms", "p99 ms", "outbox messages", "outbox KiB"],
                 [_tenth(samples[n:n + size]) for n in range(0, len(samples), size)]), ""]))
