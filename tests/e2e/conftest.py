@@ -28,6 +28,7 @@ BUILD = ROOT / os.environ.get("FIELD2MQTT_BUILD", "build/debug")
 PROGRAM = str(BUILD / "field2mqtt")
 UNDER = os.environ.get("FIELD2MQTT_UNDER", "").split()  # put in front of the gateway: valgrind and its options
 SLOW = 10 if UNDER else 3 if BUILD.name in ("asan", "tsan") else 1  # deadlines are stretched
+os.environ.setdefault("LSAN_OPTIONS", f"suppressions={ROOT}/tests/lsan.supp:print_suppressions=0")
 COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:")
 
 
