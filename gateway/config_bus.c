@@ -123,6 +123,8 @@ static void load_devices(struct gw_loader *loader, const struct gw_bus_context *
         device->fingerprint = gw_fingerprint_device(loader, around, node);
         bus->fingerprint = gw_fingerprint_number(bus->fingerprint, device->fingerprint);
     }
+    if (!gw_diags_any(loader->diags))
+        gw_warn_of_twins(loader, bus);
 }
 
 /* Without its driver nothing can be said of the keys of a bus. */

@@ -182,6 +182,9 @@ struct gw_device_context {
     const struct gw_layer *layer;
 };
 
+/* Warns of devices of a bus that read the same of one instrument (config_twins.c). */
+void gw_warn_of_twins(struct gw_loader *loader, const struct gw_bus_conf *bus);
+
 /* ---- what has changed (config_fingerprint.c) -------------------------------------------------------- */
 
 #define GW_FINGERPRINT_START UINT64_C(14695981039346656037)

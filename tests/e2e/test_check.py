@@ -99,6 +99,25 @@ def test_a_request_longer_than_an_interval_is_a_warning(tmp_path):
     assert "warning: line cannot read meter every 100ms: a single request to meter takes " in done.stdout
 
 
+@pytest.mark.parametrize("other,is_one", [
+    ("unit: 1, points: [{ name: y, register: 'holding:5' }, { name: z, register: 'holding:0' }]", True),
+    ("unit: 2, points: [{ name: y, register: 'holding:0' }]", False),
+    ("unit: 1, points: [{ name: y, register: 'holding:1' }]", False),  # two names for two parts of one instrument
+    ("unit: 1, points: [{ name: y, register: 'holding:0', type: int16 }]", False),
+    ("unit: 1, points: [{ name: y, register: 'holding:0', type: 'bits[3:1]' }]", False),
+    ("unit: 1, points: [{ name: y, register: 'holding:0', access: w }]", False),
+    ("unit: 1, enabled: false, points: [{ name: y, register: 'holding:0' }]", False),
+])
+def test_two_devices_that_are_one_instrument_are_a_warning(tmp_path, other, is_one):
+    text = rtu(["register: holding:0", "register: holding:9"]) + f"      - {{ name: copy, {other} }}\n"
+    warnings = as_json(tmp_path, text)["warnings"]
+
+    assert len(warnings) == is_one
+    if is_one:
+        assert ('devices "meter" and "copy" of bus "line" are one instrument: nothing tells them apart, and point "p0" of one '
+                'is point "z" of the other; is the address of "copy" right?') in warnings[0]["text"]
+
+
 def test_a_bus_with_time_to_spare_has_no_warning(tmp_path):
     report = as_json(tmp_path, rtu(["register: holding:0"]))
     assert report["warnings"] == [] and report["mistakes"] == [] and report["good"] is True
