@@ -87,10 +87,10 @@ static enum gw_err put_bcd(struct rendering *r, const char *value)
         return serial_complain(r->diag, "\"%s\" has an odd number of digits", value);
     for (size_t i = n; i >= 2; i -= 2) {
         int high = hex_digit(value[i - 2]), low = hex_digit(value[i - 1]);
-        uint8_t byte = (uint8_t)(high << 4 | low);
 
         if (high < 0 || low < 0)
             return serial_complain(r->diag, "\"%s\" holds other characters than digits", value);
+        const uint8_t byte = (uint8_t)(high << 4 | low);
         if (put(r, &byte, 1) != GW_OK)
             return GW_E_RANGE;
     }
