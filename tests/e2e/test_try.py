@@ -83,9 +83,17 @@ def test_mistakes_of_the_template_are_told_with_their_place(tmp_path):
     assert b'wrong.yaml:3:10: unknown key "ends" in "frame"; did you mean "end"?' in result.stderr
 
 
+def test_a_mistyped_template_gets_the_name_that_is_meant(tmp_path):
+    (tmp_path / "scale.yaml").write_text("points: []\n")
+
+    for template, meant in (("barcode-reder", "barcode-reader"), (str(tmp_path / "scalle.yaml"), "scale")):
+        result = run_try(template, "-", stdin=b"1\n")
+        assert result.returncode != 0 and f'cannot be read: No such file or directory; did you mean "{meant}"?\n' in result.stderr.decode()
+
+
 @pytest.mark.parametrize("template", ["./no-such.yaml", "no-such"])
 def test_a_template_that_is_not_there_is_told_with_where_it_was_looked_for(template):
     result = run_try(template, "-", stdin=b"1\n")
 
     assert result.returncode != 0 and result.stdout == b""
-    assert b"no-such.yaml cannot be read: No such file or directory" in result.stderr and b"/proc/" not in result.stderr
+    assert b"no-such.yaml cannot be read: No such file or directory\n" in result.stderr and b"/proc/" not in result.stderr
