@@ -78,6 +78,27 @@ static void put_errors(FILE *out, const struct gw_view *view)
     fputs("},", out);
 }
 
+/* null before the first answer: 0 ms would look like a fast device. */
+static void put_latency(FILE *out, const struct gw_view *view)
+{
+    static const struct {
+        const char *name;
+        double share;
+    } quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
+
+    fputs("\"latency_ms\":", out);
+    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
+        const int64_t us = gw_view_quantile_us(view, quantiles[i].share);
+
+        fprintf(out, "%c\"%s\":", i == 0 ? '{' : ',', quantiles[i].name);
+        if (us > 0)
+            fprintf(out, "%.1f", (double)us / 1000);
+        else
+            fputs("null", out);
+    }
+    fputs("},", out);
+}
+
 static void put_bus(FILE *out, const struct gw_board_bus *bus)
 {
     struct gw_view *view = bus->view;
@@ -96,10 +117,7 @@ static void put_bus(FILE *out, const struct gw_board_bus *bus)
             ",\"readings\":%" PRIu64 ",\"bad_readings\":%" PRIu64 ",",
             view->since_wall_ms, bus->utilisation, stats->n_requests, stats->n_timeouts,
             stats->n_overruns, stats->n_opens, stats->n_readings, stats->n_bad_readings);
-    fprintf(out, "\"latency_ms\":{\"p50\":%.1f,\"p95\":%.1f,\"p99\":%.1f},",
-            (double)gw_view_quantile_us(view, 0.5) / 1000,
-            (double)gw_view_quantile_us(view, 0.95) / 1000,
-            (double)gw_view_quantile_us(view, 0.99) / 1000);
+    put_latency(out, view);
     put_errors(out, view);
     put_devices(out, view);
     fputc('}', out);

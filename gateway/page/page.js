@@ -117,9 +117,10 @@ function fillBus(card, bus) {
   meter.setAttribute("aria-valuenow", percent);
   meter.firstChild.style.width = percent + "%";
   setText(card.querySelector(".figures"), `${percent} % busy · ${number(bus.requests)} requests · ` +
-    `p50 ${latency.p50} ms, p95 ${latency.p95} ms, p99 ${latency.p99} ms · ${number(bus.overruns)} overruns`);
+    (latency.p50 === null ? "no recent answer" : `p50 ${latency.p50} ms, p95 ${latency.p95} ms, p99 ${latency.p99} ms`) +
+    ` · ${number(bus.overruns)} overruns`);
   const errors = Object.entries(bus.errors).map(([reason, n]) => `${number(n)} × ${reason}`).join(", ");
-  setText(card.querySelector(".errors"), errors || "no errors");
+  setText(card.querySelector(".errors"), errors || (bus.opens ? "no errors" : "never reached"));
   card.querySelectorAll("li").forEach((item, i) => {
     const device = bus.devices[i], mark = item.querySelector(".state");
     setText(mark, device.state);

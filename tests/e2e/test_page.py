@@ -142,6 +142,20 @@ def test_three_points_live_with_their_quality_and_the_log(few, browse):
     assert page.fits()
 
 
+def test_a_bus_that_was_never_reached_is_not_shown_as_a_fast_one_without_errors(broker, modbus_tcp_slave, site, browse):
+    modbus_tcp_slave.unit(1)
+    dead, near = (tcp_bus(modbus_tcp_slave, [{"name": f"of_{name}", "unit": 1, "points": [{"name": "p", "register": "holding:0"}]}],
+                          name=name) for name in ("dead", "near"))
+    running = site(make_config(broker, [{**dead, "port": free_port()}, near]))
+    page = browse(running)
+
+    page.wait(lambda: "no recent answer" in page.text("buses") and "p50" in page.text("buses"))
+    page.wait(lambda: "never reached" in page.text("buses") and "no errors" in page.text("buses"))
+    dead, near = running.json("/api/v1/status")["buses"]
+    assert dead["latency_ms"] == {"p50": None, "p95": None, "p99": None} and dead["opens"] == 0
+    assert 0 < near["latency_ms"]["p50"] <= near["latency_ms"]["p99"]
+
+
 def test_it_says_when_the_gateway_is_gone_and_when_a_device_is(few, browse):
     page = browse(few)
     page.wait(lambda: page.value("pump · voltage") == "230.1 V")
