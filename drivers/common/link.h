@@ -1,7 +1,7 @@
 /* link: what any driver needs on a descriptor of a terminal or a TCP connection, so that each of them has only its own rules:
  * waiting and reading (link.c), opening a device file (link_tty.c), connecting a socket (link_tcp.c), the pty of a
- * simulation (link_pty.c). Knows no frames, no
- * keys and no driver. Linked into each plug-in that calls it; nothing of it is exported. */
+ * simulation (link_pty.c). Knows no frames, no keys and no driver. Linked into each plug-in that calls it; nothing of it is
+ * exported. */
 #ifndef DRIVER_LINK_H
 #define DRIVER_LINK_H
 
