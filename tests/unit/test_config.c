@@ -580,7 +580,7 @@ static double seconds_for(size_t n)
     assert_non_null(out);
     fputs(BUS, out);
     for (size_t i = 0; i < n; i++)
-        fprintf(out, "      - { name: d%zu, address: 1, template: large }\n", i);
+        fprintf(out, "      - { name: d%zu, address: 1, pause: %zums, template: large }\n", i, i);
     fclose(out);
     clock_t start = clock();
     struct gw_config *c = load_file("config.yaml", &said);
