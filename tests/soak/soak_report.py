@@ -53,15 +53,14 @@ class Verdicts:
     def _steady(self, quarters):
         """Quarters of the run, only what was read with nothing waiting from an outage."""
         _, second, third, fourth = quarters
+        alike = [[s for s in quarter if not s.has_spare] for quarter in quarters]  # with the same buses
         growth = _middle(fourth, lambda s: s.rss_kb) - _middle(third, lambda s: s.rss_kb)
         self._add("memory, third to fourth quarter", f"{growth:+.0f} kB", f"{GROWTH_KB} kB", growth < GROWTH_KB)
-        third, fourth = ([s for s in quarter if not s.has_spare] for quarter in (third, fourth))
-        growth = _middle(fourth, lambda s: s.heap_kb) - _middle(third, lambda s: s.heap_kb)
+        growth = _middle(alike[3], lambda s: s.heap_kb) - _middle(alike[2], lambda s: s.heap_kb)
         self._add("allocated, third to fourth quarter", f"{growth:+.0f} kB", f"{ALLOCATED_GROWTH_KB} kB",
                   growth < ALLOCATED_GROWTH_KB)
         for name in ("files", "threads"):
-            before, after = (_middle([s for s in quarter if not s.has_spare], lambda s, of=name: getattr(s, of))
-                             for quarter in (second, fourth))
+            before, after = (_middle(quarter, lambda s, of=name: getattr(s, of)) for quarter in (alike[1], alike[3]))
             self._add({"files": "descriptors", "threads": "threads"}[name] + ", second to fourth quarter",
                       f"{before:.0f} to {after:.0f}", "no growth", after <= before)
         for name in ("p50", "p95"):
