@@ -57,14 +57,11 @@ static bool copy_stats(struct gw_publisher *publisher)
 
 static void take_requests(struct gw_publisher *publisher)
 {
-    eventfd_t n;
-
-    if (eventfd_read(publisher->request_fd, &n) < 0)
-        return;
     pthread_mutex_lock(&publisher->lock);
     struct gw_topics *topics = publisher->topics;
     publisher->topics = NULL;
     const bool wants_stop = publisher->wants_stop;
+    publisher->wants_stop = false;
     const int64_t flush_until_us = publisher->flush_until_us, deadline_us = publisher->deadline_us;
     pthread_mutex_unlock(&publisher->lock);
     if (topics)
@@ -95,6 +92,8 @@ static void wait(struct gw_publisher *publisher, int64_t due_us)
 
     if (ppoll(fds, N_FDS, due_us == INT64_MAX ? NULL : &timeout, NULL) <= 0)
         return;
+    if (fds[FD_REQUEST].revents)
+        (void)eventfd_read(publisher->request_fd, &n); /* only a wake-up: the next step takes it */
     if (fds[FD_MQTT].revents)
         take_events(publisher);
     if (fds[FD_OUTBOX].revents && eventfd_read(publisher->outbox->event_fd, &n) == 0)
