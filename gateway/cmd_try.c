@@ -2,7 +2,6 @@
  * hardware. Knows no frames: the driver decodes. */
 #include <ctype.h>
 #include <errno.h>
-#include <glob.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "gateway/arena.h"
 #include "gateway/cmd.h"
 #include "gateway/driver_bus.h"
 #include "gateway/mapping.h"
@@ -150,41 +150,20 @@ static void split_template(struct options *options, char *folder, char name[NAME
     options->paths.template_dir = dirname(folder);
 }
 
-/* The name of a template of the folder that may be meant; empty without one. */
-static void suggest_template(const char *folder, const char *name, char ret_near[NAME_MAX + 1])
-{
-    static const char ending[] = ".yaml";
-    glob_t found = {0};
-    char pattern[PATH_MAX];
-
-    snprintf(pattern, sizeof pattern, "%s/*%s", folder, ending);
-    ret_near[0] = '\0';
-    if (glob(pattern, 0, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++) {
-            found.gl_pathv[i] += strlen(folder) + 1;
-            found.gl_pathv[i][strlen(found.gl_pathv[i]) - strlen(ending)] = '\0';
-        }
-        const char *near = gw_suggest(name, (const char *const *)found.gl_pathv, found.gl_pathc);
-
-        snprintf(ret_near, NAME_MAX + 1, "%s", near ? near : "");
-        for (size_t i = 0; i < found.gl_pathc; i++) /* as globfree wants them */
-            found.gl_pathv[i] -= strlen(folder) + 1;
-    }
-    globfree(&found);
-}
-
 /* Says so itself, since the loader would name the configuration around the template, which nobody wrote. */
 static bool is_template_there(const struct options *options, const char *name)
 {
-    char path[PATH_MAX], near[NAME_MAX + 1];
+    struct gw_arena arena = {0};
+    char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s/%s.yaml", options->paths.template_dir, name);
     if (access(path, R_OK) == 0)
         return true;
     const char *why = strerror(errno);
-    suggest_template(options->paths.template_dir, name, near);
+    const char *near = gw_config_nearest_template(&arena, options->paths.template_dir, name);
     fprintf(stderr, "field2mqtt try: template %s cannot be read: %s%s%s%s\n", path, why,
-            near[0] ? "; did you mean \"" : "", near, near[0] ? "\"?" : "");
+            near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    gw_arena_free(&arena);
     return false;
 }
 

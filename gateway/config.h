@@ -240,6 +240,13 @@ struct gw_config_env {
     const char *(*getenv)(const char *name);
 };
 
+struct gw_arena;
+
+/* Gives the template of a folder whose name is near enough to be meant; NULL without one.
+ * Owns: the text by the arena. */
+const char *gw_config_nearest_template(struct gw_arena *arena, const char *folder,
+                                       const char *name);
+
 /* Loads and checks a configuration. All mistakes are added to diags, as many as can be found in one go.
  * Errors: GW_E_CONFIG when there is any mistake; *ret_config is untouched then.
  * Owns:   *ret_config by the caller, gw_config_free.

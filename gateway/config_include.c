@@ -44,7 +44,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*left, *right);
 }
 
-enum gw_err gw_list_folder(struct gw_loader *loader, const char *folder, struct gw_list *ret_files)
+enum gw_err gw_list_folder(struct gw_arena *arena, const char *folder, struct gw_list *ret_files)
 {
     static const char suffix[] = ".yaml";
     DIR *dir = opendir(folder);
@@ -61,10 +61,10 @@ enum gw_err gw_list_folder(struct gw_loader *loader, const char *folder, struct 
             continue;
         if (n == room)
             names = gw_grow(names, room = room ? room * 2 : 16, sizeof *names);
-        names[n++] = gw_arena_text(&loader->memory.nodes, entry->d_name, len);
+        names[n++] = gw_arena_text(arena, entry->d_name, len);
     }
     closedir(dir);
-    const char **kept = gw_arena_alloc(&loader->memory.nodes, n * sizeof *kept);
+    const char **kept = gw_arena_alloc(arena, n * sizeof *kept);
     if (n) {
         qsort(names, n, sizeof *names, compare_names);
         memcpy(kept, names, n * sizeof *names);
@@ -161,7 +161,7 @@ static void include_path(struct joining *joining, const struct gw_yaml_node *ite
         load_file(joining, path, mark, file);
         return;
     }
-    if (gw_list_folder(loader, path, &names) != GW_OK)
+    if (gw_list_folder(&loader->memory.nodes, path, &names) != GW_OK)
         gw_diag_add(loader->diags, mark, "cannot read the folder %s: %s", path, strerror(errno));
     else if (names.n_items == 0)
         gw_diag_warn(loader->diags, mark, "the folder %s holds no *.yaml", path);

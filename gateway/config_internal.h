@@ -131,7 +131,7 @@ const char *gw_print_place(struct gw_loader *loader, const struct gw_yaml_node *
 /* The whole of a configuration: all files in one map, `buses` joined. NULL after mistakes. */
 struct gw_yaml_node *gw_load_files(struct gw_loader *loader);
 /* Gives the *.yaml files of a folder, sorted by name. Errors: GW_E_CONFIG when it cannot be read. */
-GW_MUST_CHECK enum gw_err gw_list_folder(struct gw_loader *loader, const char *folder,
+GW_MUST_CHECK enum gw_err gw_list_folder(struct gw_arena *arena, const char *folder,
                                          struct gw_list *ret_files);
 
 void gw_load_gateway(struct gw_loader *loader, const struct gw_yaml_node *map, struct gw_mark root);

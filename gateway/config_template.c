@@ -16,22 +16,40 @@ static void list_places(struct gw_loader *loader, const char *places[PLACES])
     places[2] = loader->env->template_dir;
 }
 
+/* Adds the names of the templates in a folder to the candidates; gives how many there are then. */
+static size_t add_templates(struct gw_arena *arena, const char *folder, const char ***candidates,
+                            size_t n)
+{
+    struct gw_list files;
+
+    if (gw_list_folder(arena, folder, &files) != GW_OK)
+        return n;
+    *candidates = gw_grow(*candidates, n + files.n_items + 1, sizeof **candidates);
+    for (size_t i = 0; i < files.n_items; i++)
+        (*candidates)[n++] =
+            gw_arena_text(arena, files.items[i], strlen(files.items[i]) - strlen(".yaml"));
+    return n;
+}
+
+const char *gw_config_nearest_template(struct gw_arena *arena, const char *folder, const char *name)
+{
+    const char **candidates = NULL;
+    const size_t n = add_templates(arena, folder, &candidates, 0);
+    const char *near = gw_suggest(name, candidates, n);
+
+    free(candidates);
+    return near;
+}
+
 static void report_missing(struct gw_loader *loader, const char *name,
                            const char *const places[PLACES], struct gw_mark mark)
 {
     const char **candidates = NULL, *near;
     size_t n = 0;
 
-    for (size_t i = 0; i < PLACES; i++) {
-        struct gw_list files;
-
-        if (i == 1 || !places[i] || gw_list_folder(loader, places[i], &files) != GW_OK)
-            continue; /* beside the configuration stand other files than templates */
-        candidates = gw_grow(candidates, n + files.n_items + 1, sizeof *candidates);
-        for (size_t k = 0; k < files.n_items; k++)
-            candidates[n++] = gw_arena_text(&loader->memory.nodes, files.items[k],
-                                            strlen(files.items[k]) - strlen(".yaml"));
-    }
+    for (size_t i = 0; i < PLACES; i++)
+        if (i != 1 && places[i]) /* beside the configuration stand other files than templates */
+            n = add_templates(&loader->memory.nodes, places[i], &candidates, n);
     near = gw_suggest(name, candidates, n);
     gw_diag_add(loader->diags, mark,
                 "unknown template \"%s\"%s%s%s looked for %s.yaml in %s, %s%s%s", name,

@@ -17,12 +17,18 @@ static int compare_pointers(const void *a, const void *b)
     return (uintptr_t)a < (uintptr_t)b ? -1 : (uintptr_t)a > (uintptr_t)b;
 }
 
-/* Equal are devices that the driver cannot tell apart; those stay in the order of the file. */
+/* Equal are devices that the driver cannot tell apart. */
+static int compare_addresses(const struct gw_device_conf *one, const struct gw_device_conf *other,
+                             size_t size)
+{
+    return size > 0 ? memcmp(one->driver_conf, other->driver_conf, size) : 0;
+}
+
+/* Equal ones stay in the order of the file. */
 static int compare_devices(const void *a, const void *b, void *size)
 {
     const struct gw_device_conf *const *one = a, *const *other = b;
-    const size_t n = *(const size_t *)size;
-    const int order = n > 0 ? memcmp((*one)->driver_conf, (*other)->driver_conf, n) : 0;
+    const int order = compare_addresses(*one, *other, *(const size_t *)size);
 
     return order != 0 ? order : compare_pointers(*one, *other);
 }
@@ -100,9 +106,9 @@ void gw_warn_of_twins(struct gw_loader *loader, const struct gw_bus_conf *bus)
     if (devices)
         qsort_r(devices, bus->n_devices, sizeof *devices, compare_devices, &size);
     for (size_t i = 0, n; devices && i < bus->n_devices; i += n) {
-        for (n = 1; i + n < bus->n_devices; n++)
-            if (size > 0 && memcmp(devices[i]->driver_conf, devices[i + n]->driver_conf, size) != 0)
-                break;
+        n = 1;
+        while (i + n < bus->n_devices && compare_addresses(devices[i], devices[i + n], size) == 0)
+            n++;
         if (n > 1)
             look_at_points(loader, bus, devices + i, n);
     }
