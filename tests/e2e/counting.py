@@ -23,15 +23,35 @@ class CountingDevice(ModbusTcpServer):
 
     def __init__(self):
         self.count = 0
-        self.may_answer = threading.Event()
-        self.may_answer.set()
+        self._turn = threading.Condition()
+        self._holds = self._held = 0  # how often it was held, and whose requests wait for the end of that
+        self._is_held = False
         super().__init__()
+
+    def hold(self, deadline_s=30):
+        """Answers no more. Gives the last number, which the gateway has: it asked for the next one."""
+        with self._turn:
+            self._is_held = True
+            self._holds += 1
+            assert self._turn.wait_for(lambda: self._held == self._holds, deadline_s), "the gateway does not ask"
+        return self.count
+
+    def release(self):
+        """Answers again. Who has asked in the meantime is hung up on, and has no number."""
+        with self._turn:
+            self._is_held = False
+            self._turn.notify_all()
 
     def answer(self, unit, pdu):
         function, _, registers = struct.unpack(">BHH", pdu)
         assert function == 3
-        self.may_answer.wait()
-        self.count += 1
+        with self._turn:
+            if self._is_held:
+                self._held = self._holds
+                self._turn.notify_all()
+                self._turn.wait_for(lambda: not self._is_held)
+                return None
+            self.count += 1
         body = struct.pack(">I", self.count) * (registers // 2)
         return struct.pack(">BB", 3, len(body)) + body
 

@@ -100,8 +100,10 @@ def fill(plant):
     plant.proxy.cut()
     plant.gateway.wait_for_log("mqtt: connection to .* lost")
     let_pass(plant.device, 60)
+    last = plant.device.hold()
     plant.gateway.stop()
-    return plant.device.count
+    plant.device.release()
+    return last
 
 
 def drain(plant, last):
