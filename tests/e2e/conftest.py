@@ -75,7 +75,7 @@ class Process:
     def running(self):
         return self._popen.poll() is None
 
-    def wait_for_log(self, pattern, deadline_s=15, since=0):
+    def wait_for_log(self, pattern, deadline_s=30, since=0):
         """Waits for a line that matches; returns the match. `since` skips the first lines."""
         end = time.monotonic() + deadline_s * SLOW
         seen = since
@@ -93,21 +93,21 @@ class Process:
     def signal(self, number):
         self._popen.send_signal(number)
 
-    def wait(self, deadline_s=15):
+    def wait(self, deadline_s=30):
         try:
             code = self._popen.wait(deadline_s * SLOW)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
             pytest.fail(f"still running after {deadline_s} s:\n{self.log}")
-        self._reader.join(5)
+        self._reader.join(30 * SLOW)  # the log is whole now
         return code
 
     def kill(self):
         if self.running():
             self._popen.kill()
         self._popen.wait()
-        self._reader.join(5)
+        self._reader.join(30 * SLOW)
 
     def cpu_s(self):
         """Processor time used so far."""
@@ -186,9 +186,9 @@ class Subscriber:
                                          message.qos, bool(message.retain), message.properties))
             self._changed.notify_all()
 
-    def wait_subscribed(self, times, deadline_s=15):
+    def wait_subscribed(self, times, deadline_s=30):
         with self._changed:
-            assert self._changed.wait_for(lambda: self.subscriptions >= times, deadline_s), "not subscribed"
+            assert self._changed.wait_for(lambda: self.subscriptions >= times, deadline_s * SLOW), "not subscribed"
 
     def mark(self):
         """A place in the stream of messages, for since=."""
@@ -199,7 +199,7 @@ class Subscriber:
         with self._changed:
             return [m for m in self.messages[since:] if m.topic == topic]
 
-    def wait_for(self, topic, predicate=None, deadline_s=15, since=0, count=1):
+    def wait_for(self, topic, predicate=None, deadline_s=30, since=0, count=1):
         """Waits for the count-th message on the topic (from mark `since` on) whose payload fits; returns it."""
         end = time.monotonic() + deadline_s * SLOW
         with self._changed:
@@ -249,6 +249,8 @@ def make_config(broker, buses, **sections):
         "mqtt": {"servers": [broker.url], "reconnect_min": "200ms", "reconnect_max": "500ms",
                  "device_states": False},
         "interval": "100ms",
+        # A device of a test that does not answer at once has to wait for the processor. Silence that is meant has a timeout of its own.
+        "timeout": "30s",
         "http": {"enabled": False},  # the port is one for all
         "buses": buses,
     }

@@ -97,7 +97,7 @@ class Instrument:
             except (BlockingIOError, OSError):
                 return False
 
-    def wait_heard(self, data, deadline_s=15, count=1):
+    def wait_heard(self, data, deadline_s=60, count=1):
         """Waits until the gateway has sent these bytes so often."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.sent.count(data) >= count, deadline_s), \
