@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import uuid
 from collections import namedtuple
 from pathlib import Path
 
@@ -75,16 +76,19 @@ class Process:
     def running(self):
         return self._popen.poll() is None
 
-    def wait_for_log(self, pattern, deadline_s=30, since=0):
-        """Waits for a line that matches; returns the match. `since` skips the first lines."""
+    def wait_for_log(self, pattern, deadline_s=60, since=0, count=1):
+        """Waits for the count-th line that matches; returns the match. `since` skips the first lines. Lines are written by a
+        thread of the gateway's and read by one of the test's: what is seen elsewhere may come to the log later."""
         end = time.monotonic() + deadline_s * SLOW
-        seen = since
+        seen, left_out = since, count - 1
         with self._changed:
             while True:
                 for line in self.lines[seen:]:
                     seen += 1
                     if match := re.search(pattern, line):
-                        return match
+                        if not left_out:
+                            return match
+                        left_out -= 1
                 left = end - time.monotonic()
                 assert left > 0, f"no line with /{pattern}/ within {deadline_s} s in:\n{self.log}"
                 assert self._reader.is_alive(), f"ended ({self._popen.wait()}) without /{pattern}/:\n{self.log}"
@@ -100,14 +104,14 @@ class Process:
             self._popen.kill()
             self._popen.wait()
             pytest.fail(f"still running after {deadline_s} s:\n{self.log}")
-        self._reader.join(30 * SLOW)  # the log is whole now
+        self._reader.join(60)
         return code
 
     def kill(self):
         if self.running():
             self._popen.kill()
         self._popen.wait()
-        self._reader.join(30 * SLOW)
+        self._reader.join(60)
 
     def cpu_s(self):
         """Processor time used so far."""
@@ -186,9 +190,18 @@ class Subscriber:
                                          message.qos, bool(message.retain), message.properties))
             self._changed.notify_all()
 
-    def wait_subscribed(self, times, deadline_s=30):
+    def wait_subscribed(self, times, deadline_s=60):
         with self._changed:
             assert self._changed.wait_for(lambda: self.subscriptions >= times, deadline_s * SLOW), "not subscribed"
+
+    def catch_up(self):
+        """Afterwards all is here that the broker had for this client before, also what it retained: a message to oneself
+        comes behind it."""
+        token, topic = uuid.uuid4().hex, self._topic.replace("#", "catch-up").replace("+", "catch-up")
+        self.client.publish(topic, token, qos=2)
+        own = self.wait_for(topic, lambda p: p == token)
+        with self._changed:
+            self.messages.remove(own)
 
     def mark(self):
         """A place in the stream of messages, for since=."""
@@ -199,7 +212,7 @@ class Subscriber:
         with self._changed:
             return [m for m in self.messages[since:] if m.topic == topic]
 
-    def wait_for(self, topic, predicate=None, deadline_s=30, since=0, count=1):
+    def wait_for(self, topic, predicate=None, deadline_s=60, since=0, count=1):
         """Waits for the count-th message on the topic (from mark `since` on) whose payload fits; returns it."""
         end = time.monotonic() + deadline_s * SLOW
         with self._changed:
@@ -233,7 +246,7 @@ class Gateway(Process):
         super().__init__([*UNDER, PROGRAM, "run", "-c", str(file), *options], cwd=str(ROOT),
                          env={**os.environ, "STATE_DIRECTORY": state, **(env or {})}, **kwargs)
 
-    def stop(self, deadline_s=10):
+    def stop(self, deadline_s=30):
         """Asks it to end as systemd does; it has to end in order."""
         if self.running():
             self.signal(signal.SIGTERM)
@@ -243,13 +256,15 @@ class Gateway(Process):
 
 
 def make_config(broker, buses, **sections):
-    """The smallest configuration around some buses; sections are merged over it."""
+    """The smallest configuration around some buses; sections are merged over it.
+
+    Devices may take long to answer, so that a slave which has to wait for the processor is none that fails. A test of silence
+    gives the device that is silent a timeout of its own."""
     config = {
         "gateway": {"name": "gw"},
         "mqtt": {"servers": [broker.url], "reconnect_min": "200ms", "reconnect_max": "500ms",
                  "device_states": False},
         "interval": "100ms",
-        # A device of a test that does not answer at once has to wait for the processor. Silence that is meant has a timeout of its own.
         "timeout": "30s",
         "http": {"enabled": False},  # the port is one for all
         "buses": buses,
@@ -274,12 +289,12 @@ class Site:
     def __init__(self, folder, running):
         self.folder, self.running = folder, running
 
-    def reload(self, config, deadline_s=30):
+    def reload(self, config, deadline_s=60):
         """Writes the file, asks for a reload and waits for its outcome; gives the closing line."""
         write_config(self.folder, config)
         return self.ask(deadline_s)
 
-    def ask(self, deadline_s=30):
+    def ask(self, deadline_s=60):
         seen = len(self.running.lines)
         self.running.signal(signal.SIGHUP)
         return self.running.wait_for_log(RELOAD_DONE, deadline_s=deadline_s, since=seen).string
@@ -300,11 +315,11 @@ def rtu_bus(slave, devices, **keys):
             "reopen_min": "100ms", "reopen_max": "300ms", **keys, "devices": devices}
 
 
-def wait_until(is_so, deadline_s=30):
+def wait_until(is_so, deadline_s=60):
     """For what has no event to wait for: what the kernel shows, a file, a slave."""
     end = time.monotonic() + deadline_s * SLOW
     while not is_so():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, f"not within {deadline_s} s"
         time.sleep(0.005)
 
 

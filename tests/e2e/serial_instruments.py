@@ -154,7 +154,7 @@ class Talker(Instrument):
 
     def __init__(self, link, message=b"", interval_s=0.05):
         self.message, self.interval_s = message, interval_s
-        self._next = 0
+        self.said, self._next = 0, 0
         super().__init__(link)
 
     def tick(self):
@@ -162,7 +162,14 @@ class Talker(Instrument):
         if now >= self._next:
             self._next = now + self.interval_s
             if self.message:
-                self.say(self.message)
+                self.said += self.say(self.message)
+
+    def wait_said(self, count, deadline_s=60):
+        """Waits until it has said something so often, which is to be in the line whole."""
+        end = time.monotonic() + deadline_s
+        while self.said < count:
+            assert time.monotonic() < end, f"said {self.said} times of {count}"
+            time.sleep(0.005)
 
 
 class LineInstrument(Instrument):

@@ -171,12 +171,12 @@ install -m 600 /dev/stdin /etc/field2mqtt/secrets/mqtt-password <<<s3cret
 systemctl start field2mqtt; show started ActiveState
 until_log 'mqtt: connected to'
 echo "user: $(stat -c %U /proc/$(systemctl show -p MainPID --value field2mqtt))"
-echo 'timeout: 2s' >>/etc/field2mqtt/config.yaml
+echo 'retries: 2' >>/etc/field2mqtt/config.yaml
 systemctl reload field2mqtt; until_log 'reload: applied'
 echo 'junk: [' >>/etc/field2mqtt/config.yaml
 systemctl reload field2mqtt; until_log 'reload: refused'; show refused StatusText
 systemctl kill -s KILL field2mqtt
-for _ in $(seq 300); do [ "$(systemctl show -p ExecMainStatus --value field2mqtt)" = 78 ] && break; sleep 0.1; done
+for _ in $(seq 300); do [ "$(systemctl show -p ExecMainStatus --value field2mqtt)" = 78 ] && systemctl -q is-failed field2mqtt && break; sleep 0.1; done
 show wrong ActiveState; show wrong NRestarts
 cp /plant.yaml /etc/field2mqtt/config.yaml
 systemctl reset-failed field2mqtt; systemctl start field2mqtt; show again ActiveState

@@ -50,7 +50,7 @@ class Page:
         self.driver.quit()
         self.folder.cleanup()
 
-    def wait(self, predicate, deadline_s=40):
+    def wait(self, predicate, deadline_s=60):
         end = time.monotonic() + deadline_s * SLOW
         while not (got := predicate()):
             assert time.monotonic() < end, self.driver.find_element(By.TAG_NAME, "body").text[:2000] + str(self.complaints())
@@ -130,12 +130,12 @@ def plant(broker, tmp_path, started, site, n_buses, n_devices, n_points):
 def test_three_points_live_with_their_quality_and_the_log(few, browse):
     page = browse(few)
     page.wait(lambda: page.value("pump · voltage") == "230.1 V")
-    assert page.value("pump · status") == "running"
+    page.wait(lambda: page.value("pump · status") == "running")
     assert page.wait(lambda: ["pump · level", "—", "illegal_data_address"] in [row[:3] for row in page.rows()])
     few.slave.unit(1).set("holding:0", [2315, 0])
     page.wait(lambda: page.value("pump · voltage") == "231.5 V" and page.value("pump · status") == "ready")
-    assert page.text("broker-state") == "online" and page.text("points-state") == "1 bad"
-    assert "1 point cannot be read" in page.text("log")
+    page.wait(lambda: page.text("broker-state") == "online" and page.text("points-state") == "1 bad")
+    page.wait(lambda: "1 point cannot be read" in page.text("log"))
     page.wait(lambda: page.js("return document.querySelector('#rows svg path').getAttribute('d')"))
     page.shot("3-points-light")
     assert page.complaints() == []
@@ -179,7 +179,7 @@ def test_filters_and_keyboard(few, browse):
     assert page.js("return document.activeElement.id") == "search"
     page.press("VOLT")
     page.wait(lambda: [row[0] for row in page.rows()] == ["pump · voltage"])
-    assert page.text("count") == "1 of 3"
+    page.wait(lambda: page.text("count") == "1 of 3")
     page.press(Keys.ESCAPE)
     page.wait(lambda: len(page.rows()) == 3)
     page.js("document.activeElement.blur()")
@@ -198,10 +198,10 @@ def test_filters_and_keyboard(few, browse):
 def test_300_points_in_dark_and_light(broker, tmp_path, started, site, browse, scheme):
     running = plant(broker, tmp_path, started, site, 3, 4, 25)
     page = browse(running, scheme=scheme, height=1500)
-    page.wait(lambda: page.text("points-state") == "all good", deadline_s=60)
+    page.wait(lambda: page.text("points-state") == "all good", deadline_s=120)
     dark = page.js("return document.documentElement.classList.contains('dark')")
     assert dark == (scheme == "dark")
-    assert page.text("points-detail") == "300 points"
+    page.wait(lambda: page.text("points-detail") == "300 points" and page.js("return !!document.querySelector('.state.online')"))
     # Texts stand out from what is behind them. Source: WCAG 2.2, 1.4.3 (4.5 : 1).
     for selector in (".soft", ".good", ".state.online", "#count", ".age", "footer p"):
         assert page.js(CONTRAST, selector) >= 4.5, selector
@@ -247,12 +247,13 @@ def test_10000_points_are_searched_and_scrolled_at_once(broker, tmp_path, starte
     assert page.js("return document.querySelectorAll('#rows .row').length") < 60
     page.shot("10000-points")
     # Typing a letter and scrolling to the end each take less than the half second that a person notices as lag,
-    # measured by the browser; generous, since the machine may be busy.
+    # measured by the browser; the best of five times each, since the machine may be busy with others in between.
     script = """const begin = performance.now(); const search = document.getElementById('search');
                 search.value = arguments[0]; search.dispatchEvent(new Event('input'));
                 document.getElementById('rows').getBoundingClientRect(); return performance.now() - begin;"""
-    times = [page.js(script, text) for text in ("m", "me", "meter-7-3", "meter-7-3 energy", "")]
-    assert sorted(times)[2] < 500 * SLOW, times
+    texts = ("m", "me", "meter-7-3", "meter-7-3 energy", "")
+    rounds = [[page.js(script, text) for text in texts] for _ in range(5)]
+    assert all(min(times) < 500 * SLOW for times in zip(*rounds)), rounds
     page.js(script, "meter-7-3 energy_98")
     page.wait(lambda: [row[0] for row in page.rows()] == ["meter-7-3 · energy_98"])
     page.js(script, "")

@@ -156,6 +156,13 @@ buses:
     assert 'type "numbers" is none of number, integer, bool, text, text[1] to text[255]' in done.stderr
 
 
+def put(file, text):
+    """All at once: the driver may be reading."""
+    beside = file.with_suffix(".new")
+    beside.write_text(text)
+    beside.rename(file)
+
+
 @pytest.mark.quick
 def test_the_example_brings_values_from_its_file_to_the_broker(copied, tmp_path, broker, subscriber, gateway):
     values = tmp_path / "values.txt"
@@ -166,7 +173,7 @@ def test_the_example_brings_values_from_its_file_to_the_broker(copied, tmp_path,
     assert subscriber.wait_for_json("gw/boiler/burner", lambda m: m["quality"] == "good")["value"] is True
     assert subscriber.wait_for_json("gw/boiler/state", lambda m: m["quality"] == "good")["value"] == "heating"
 
-    values.write_text("[boiler]\ntemperature = broken\nburner = off\nstate = heating\n")
+    put(values, "[boiler]\ntemperature = broken\nburner = off\nstate = heating\n")
     bad = subscriber.wait_for_json("gw/boiler/temperature", lambda m: m["quality"] == "bad")
     assert bad["value"] is None and bad["reason"] == "not_a_number"
     assert subscriber.wait_for_json("gw/boiler/burner", lambda m: m["value"] is False)["quality"] == "good"
@@ -178,5 +185,5 @@ def test_the_example_survives_a_file_that_vanishes_and_returns(copied, tmp_path,
             options=["--plugin-dir", str(copied.path)])
     assert subscriber.wait_for_json("gw/boiler/burner", lambda m: m["quality"] == "bad")["value"] is None
 
-    values.write_text("[boiler]\ntemperature = 1\nburner = on\nstate = x\n")
+    put(values, "[boiler]\ntemperature = 1\nburner = on\nstate = x\n")
     assert subscriber.wait_for_json("gw/boiler/burner", lambda m: m["quality"] == "good")["value"] is True

@@ -61,6 +61,7 @@ def test_values_arrive_over_tls_with_certificate_and_password(guarded, files, mo
 def test_a_locked_key_and_a_password_from_the_environment(guarded, files, modbus_tcp_slave, gateway, started):
     broker, server = guarded
     subscriber = started.add(Subscriber(broker))
+    modbus_tcp_slave.unit(1)
     config = configuration(modbus_tcp_slave, broker, files, server, password="${PUMP_PASSWORD}")
     del config["mqtt"]["password_file"]
     config["mqtt"]["tls"].update(key_file=str(files / "locked.key"), key_password="${KEY_PASSWORD}")
@@ -135,8 +136,7 @@ def test_an_expired_certificate_of_the_broker_is_told_once(files, modbus_tcp_sla
     running = gateway(configuration(modbus_tcp_slave, broker, files, server))
 
     running.wait_for_log(f"{server}: the certificate of the broker is not accepted: certificate has expired; trying")
-    seen = len(broker.process.lines)
-    broker.process.wait_for_log("OpenSSL Error|TLS|ssl|protocol error|New connection", since=seen)  # it has tried again
+    broker.process.wait_for_log("New connection", count=2)  # it has tried again
     running.stop()
     assert running.log.count("certificate has expired") == 1
 
@@ -163,6 +163,7 @@ def test_a_broker_that_accepts_and_says_nothing_is_told_once(tmp_path, broker, m
 
         running = gateway(config)
         running.wait_for_log(f"{server}: timed out, no answer within 1 s; trying again")
+        mute.settimeout(60)
         mute.accept()  # the first, and:
         mute.accept()
         running.stop()

@@ -33,7 +33,7 @@ def test_an_end_at_any_moment_is_in_order_and_keeps_every_reading(tmp_path, brok
             running.proxy.heal()
         at_a_random_moment(running, chance, 30)
         running.gateway.signal(getattr(signal, number))
-        assert running.gateway.wait(5) == 0, running.gateway.log
+        assert running.gateway.wait() == 0, running.gateway.log
         running.gateway = started.add(Gateway(running.config))
     running.proxy.heal()
     running.settle()

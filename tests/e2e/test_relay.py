@@ -8,6 +8,7 @@ import tty
 import pytest
 
 from conftest import make_config
+from test_commands import online
 from modbus_frames import crc16
 from modbus_tcp import ModbusTcpServer
 
@@ -63,14 +64,16 @@ class LineBoard(Board):
                 frame = b""
                 continue
             frame += os.read(self._line, 256)
-            if len(frame) < self.request_len(frame):
-                continue
-            if frame[1] not in READS:
-                self.writes.append(frame.hex(" "))
-            os.write(self._line, self.heard(frame))
-            if (answer := self.answer(frame[1:-2])) is not None:
-                os.write(self._line, frame[:1] + answer + struct.pack(">H", crc16(frame[:1] + answer)))
-            frame = b""
+            while len(frame) >= (n := self.request_len(frame)):
+                self._take(frame[:n])
+                frame = frame[n:]
+
+    def _take(self, frame):
+        if frame[1] not in READS:
+            self.writes.append(frame.hex(" "))
+        os.write(self._line, self.heard(frame))
+        if (answer := self.answer(frame[1:-2])) is not None:
+            os.write(self._line, frame[:1] + answer + struct.pack(">H", crc16(frame[:1] + answer)))
 
     def request_len(self, frame):
         return 8  # of functions 1 to 6
@@ -95,6 +98,7 @@ def test_a_relay_is_set_as_its_manual_says(broker, subscriber, gateway, started,
     device = {"name": "relays", "template": "waveshare-relay-8ch", "unit": 1, "interval": "200ms"}
     bus = {"name": "plc", "driver": "modbus-tcp", "host": "127.0.0.1", "port": board.port, "devices": [device]}
     gateway(make_config(broker, [bus], commands={"enabled": True}))
+    online(subscriber)
     subscriber.wait_for_json("gw/relays/relay_3", lambda m: m["value"] is False)
 
     subscriber.client.publish(f"gw/relays/{point}/set", value, qos=1)
@@ -124,6 +128,7 @@ def test_on_a_line_it_gets_the_frames_of_its_manual(broker, subscriber, gateway,
     device = {"name": "relays", "template": "waveshare-relay-8ch", "unit": 1, "interval": "200ms", "points": MORE}
     bus = {"name": "line", "driver": "modbus-rtu", "port": board.port, "devices": [device]}
     gateway(make_config(broker, [bus], commands={"enabled": True}))
+    online(subscriber)
     subscriber.wait_for_json("gw/relays/relay_3", lambda m: m["value"] is False)
 
     subscriber.client.publish(f"gw/relays/{point}/set", value, qos=1)
@@ -142,6 +147,7 @@ def test_a_toggle_is_not_taken_for_an_off(broker, subscriber, gateway, started):
     device = {"name": "relays", "template": "waveshare-relay-8ch", "unit": 1, "interval": "200ms", "points": MORE}
     bus = {"name": "line", "driver": "modbus-rtu", "port": board.port, "devices": [device]}
     gateway(make_config(broker, [bus], commands={"enabled": True}))
+    online(subscriber)
     subscriber.wait_for_json("gw/relays/relay_3", lambda m: m["value"] is False)
 
     for value, code in (("true", "ok"), ("true", "ok"), ("true", "ok"), ("false", "not_allowed")):

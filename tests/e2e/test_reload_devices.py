@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import struct
+import time
 
 import pytest
 
@@ -39,18 +40,19 @@ class Opens:
 
 
 def assert_in_phase(times, interval_s):
-    """Each poll is nearest to its own multiple of the interval: none is missing, doubled or shifted."""
-    assert [round((t - times[0]) / interval_s) for t in times] == list(range(len(times)))
+    """Each poll has its own interval: none is missing or doubled, and what a reload in the middle would shift, always the same
+    way, has not come to an interval after several of them. A poll that a busy machine holds up does not shift the next one."""
+    late = [t - times[0] - n * interval_s for n, t in enumerate(times)]
+    assert max(late) - min(late) < interval_s, late
 
 
-def wait_for_middle(slave, unit, count=1):
-    """Waits until another unit was polled so many times after this one: a point of time between two of its polls."""
-    seen = len(slave.recorded(unit))
-    slave.wait_for_requests(seen + 1, unit)
-    others = len([r for r in slave.recorded() if r.unit != unit])
-    wait_until(lambda: len([r for r in slave.recorded() if r.unit != unit]) >= others + count)
+def wait_for_middle(slave, unit, interval_s):
+    """Waits for a point of time between two polls of this unit."""
+    slave.wait_for_requests(len(slave.recorded(unit)) + 1, unit)
+    wait_until(lambda: time.monotonic() >= slave.recorded(unit)[-1].time + 0.6 * interval_s)
 
 
+STEADY_S = 2
 CHANGES = [  # what stands beside the device that stays, one after the other
     ("1 new, 0 changed, 0 removed, 2 go on", [device("fast", 2), device("third", 3)]),
     ("0 new, 1 changed, 0 removed, 2 go on", [device("fast", 2, count=5), device("third", 3)]),
@@ -69,7 +71,7 @@ def test_an_unchanged_device_of_a_changed_bus_keeps_connection_and_phase(
     make_bus = tcp_bus if kind == "tcp" else rtu_bus
 
     def config(others, steady_first):
-        steady = [device("steady", 1, interval="1s", publish={"when": "change"})]
+        steady = [device("steady", 1, interval=f"{STEADY_S}s", publish={"when": "change"})]
         return make_config(broker, [make_bus(slave, steady + others if steady_first else others + steady)])
 
     running = site(config([device("fast", 2)], True))
@@ -78,7 +80,7 @@ def test_an_unchanged_device_of_a_changed_bus_keeps_connection_and_phase(
     opens = started.add(Opens(slave.port)) if kind == "rtu" else None
 
     for n, (what, others) in enumerate(CHANGES):
-        wait_for_middle(slave, 1, count=3)
+        wait_for_middle(slave, 1, STEADY_S)
         mark = subscriber.mark()
         assert GOES_ON + what in running.reload(config(others, n % 2 == 0))
         for other in others:
@@ -86,7 +88,7 @@ def test_an_unchanged_device_of_a_changed_bus_keeps_connection_and_phase(
                 subscriber.wait_for(f"gw/{other['name']}/p{len(other['points']) - 1}", since=mark)
     slave.wait_for_requests(len(slave.recorded(1)) + 2, 1)
 
-    assert_in_phase([r.time for r in slave.recorded(1)], 1)
+    assert_in_phase([r.time for r in slave.recorded(1)], STEADY_S)
     assert {(r.address, r.count) for r in slave.recorded(1)} == {(0, 2)}
     assert len(subscriber.of("gw/steady/p0")) == len(subscriber.of("gw/steady/p1")) == 1
     assert slave.connections == 1 if kind == "tcp" else opens.count() == 0
@@ -101,6 +103,8 @@ def test_a_device_that_goes_is_asked_no_more_and_one_that_changed_says_all_anew(
     running = site(make_config(broker, [tcp_bus(slave, [device("a"), device("b", 2), device("c", 3)])], **change))
     for name in "abc":
         subscriber.wait_for(f"field2mqtt/gw/plc/{name}/state", lambda p: p == "online")
+        for n in range(2):
+            subscriber.wait_for(f"gw/{name}/p{n}")
 
     mark = subscriber.mark()
     assert GOES_ON + "0 new, 1 changed, 1 removed, 1 go on" in running.reload(
@@ -109,6 +113,7 @@ def test_a_device_that_goes_is_asked_no_more_and_one_that_changed_says_all_anew(
     subscriber.wait_for("gw/b/p2", since=mark)
     subscriber.wait_for("field2mqtt/gw/plc/c/state", lambda p: p == "", since=mark)
     slave.wait_for_requests(len(slave.recorded(1)) + 3, 1)
+    subscriber.catch_up()
 
     assert not slave.recorded(3)
     assert len(subscriber.of("gw/b/p0", since=mark)) == 1 and not subscriber.of("gw/a/p0", since=mark)
@@ -124,27 +129,28 @@ def test_silent_devices_keep_their_pauses_and_holes_are_not_looked_for_again(bro
     slave.unit(3).silent = True
 
     def config(count):
-        silent = device("silent", 3, timeout="50ms", offline_after="200ms", retries=0, retry_max="4s")
+        silent = device("silent", 3, timeout="50ms", offline_after="200ms", retries=0, retry_max="1h")
         return make_config(broker, [tcp_bus(slave, [device("holed", 1, count=6), device("b", 2, count=count), silent])],
                            publish={"when": "change"})
 
     running = site(config(1))
     running.running.wait_for_log(r"silent \(plc\): offline")
     running.running.wait_for_log(r"holed \(plc\): 1 point cannot be read")
-    slave.wait_for_requests(len(slave.recorded(3)) + 2, 3)  # its pause has grown
+    slave.wait_for_requests(len(slave.recorded(3)) + 2, 3)  # its pause has grown to 4 s
     learned = len(slave.recorded(1))
     for count in (2, 3, 4):
-        wait_for_middle(slave, 1, count=2)
+        wait_for_middle(slave, 1, 0.1)
         assert GOES_ON + "0 new, 1 changed, 0 removed, 2 go on" in running.reload(config(count))
     slave.wait_for_requests(len(slave.recorded(3)) + 1, 3)
 
     times = [r.time for r in slave.recorded(3)]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    assert gaps[-1] > gaps[-3]  # no reload has asked it earlier
+    assert gaps[-1] > gaps[-3]  # 1, 2, 4 s and so on: no reload has asked it earlier
     assert len(subscriber.of("gw/silent/p0")) == 1
     assert running.running.log.count("silent (plc): offline") == 1
-    tries = [r for r in slave.recorded(1)[learned:] if r.address <= 3 < r.address + r.count]
-    assert len(tries) <= 1  # the one that is due after 10 s
+    since = slave.recorded(1)[learned:]
+    tries = [r for r in since if r.address <= 3 < r.address + r.count]
+    assert len(tries) <= 1 + (since[-1].time - since[0].time) // 10  # one is due after 10 s, the next one after 20 s
 
 
 @pytest.mark.quick
@@ -169,7 +175,7 @@ def test_commands_reach_the_right_device_after_it_has_moved_and_those_under_way_
     seen = len(slave.recorded())
     for topic, ident in (("gw/a/p1/set", "goes"), ("gw/c/p1/set", "stays")):
         operator.client.publish(topic, json.dumps({"value": 9, "id": ident}), qos=1)
-    wait_until(lambda: any(r.function in (6, 16) for r in slave.recorded()[seen:]))
+    wait_until(lambda: any(r.unit == 1 and r.function in (6, 16) for r in slave.recorded()[seen:]))
     mark = subscriber.mark()
     running.reload(config(("c", 3), ("b", 2)))
     assert subscriber.wait_for_json("gw/a/p1/result", lambda r: r.get("id") == "goes")["ok"]
@@ -192,7 +198,7 @@ def test_the_status_page_shows_the_new_devices_and_what_the_others_said(broker, 
     http = {"http": {"enabled": True, "port": port}}
 
     def seen():
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/points", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/points", timeout=60) as answer:
             return {(p["device"], p["name"]): p["value"] for p in json.load(answer)["points"]}
 
     slow = device("a", interval="1h")
@@ -201,7 +207,7 @@ def test_the_status_page_shows_the_new_devices_and_what_the_others_said(broker, 
     assert GOES_ON + "1 new, 0 changed, 1 removed, 1 go on" in running.reload(
         make_config(broker, [tcp_bus(slave, [slow, device("d", 2, count=1)])], **http))
     subscriber.wait_for("gw/d/p0")
-    wait_until(lambda: seen()[("d", "p0")] == 0)
+    wait_until(lambda: seen().get(("d", "p0")) == 0)
 
     assert set(seen()) == {("a", "p0"), ("a", "p1"), ("d", "p0")}
     assert seen()[("a", "p0")] == 4711
@@ -258,9 +264,9 @@ def test_instruments_that_talk_are_heard_on_while_others_come_and_go(tmp_path, b
     mark = subscriber.mark()
     assert GOES_ON + "0 new, 0 changed, 1 removed, 1 go on" in running.reload(config(("weight", {})))
     talker.wait_heard(b"BYE temperature\r\n")
-    gone = subscriber.mark()
-    subscriber.wait_for("gw/weight/v", since=gone, count=5)
-    assert not subscriber.of("gw/temperature/v", since=gone)[1:]
+    gone_ms = time.time() * 1000
+    subscriber.wait_for_json("gw/weight/v", lambda m: m["ts"] > gone_ms, count=5)
+    assert all(json.loads(m.payload)["ts"] <= gone_ms for m in subscriber.of("gw/temperature/v"))
     assert GOES_ON + "1 new, 1 changed, 0 removed, 0 go on" in running.reload(
         config(("temperature", {}), ("weight", {"scale": 2})))
     subscriber.wait_for("gw/temperature/v", since=mark, count=3)

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import PROGRAM, ROOT, SLOW, Gateway, Process, make_config, write_config
+from conftest import PROGRAM, ROOT, SLOW, Gateway, Process, make_config, wait_until, write_config
+from test_commands import online
 from serial_instruments import Iec62056Meter, LineInstrument, MbusLine, MtSics, Talker, dsmr, mbus_long, nmea, pms5003, toledo
 
 
@@ -175,9 +176,7 @@ def test_a_smart_meter_pushes_telegrams(broker, gateway, subscriber, tmp_path, s
     broken[-6] ^= 1
     meter.message = bytes(broken)
     mark = subscriber.mark()
-    time_of_broken = time.monotonic()
-    while time.monotonic() < time_of_broken + 1:  # some of them pass; none is read
-        time.sleep(0.05)
+    meter.wait_said(meter.said + 5)  # none of them is read
     meter.message = dsmr([line.replace("4.426", "5.000") for line in lines])
     subscriber.wait_for_json("gw/meter/import_1", value_is(5.0), since=mark)
     assert good_values(subscriber, "gw/meter/import_1") == {4.426, 5.0}
@@ -188,9 +187,9 @@ def test_a_meter_is_read_by_mode_c_with_its_change_of_speed(broker, gateway, sub
     gateway(make_config(broker, [bus(meter, iec_meter(), baud=300)]))
 
     for point, value in (("serial", "12345678"), ("import", 123.456), ("export", 7.001), ("voltage", 230.1)):
-        subscriber.wait_for_json(f"gw/meter/{point}", value_is(value), deadline_s=30)
+        subscriber.wait_for_json(f"gw/meter/{point}", value_is(value))
     meter.registers[1] = "1.8.0(000124.000*kWh)"
-    subscriber.wait_for_json("gw/meter/import", value_is(124.0), deadline_s=30)  # again from 300 baud on
+    subscriber.wait_for_json("gw/meter/import", value_is(124.0))  # again from 300 baud on
     meter.spoil = lambda block: block.replace(b"124.000", b"999.999")  # the checksum is that of the other
     meter.wait_heard(b"/?!\r\n", count=meter.sent.count(b"/?!\r\n") + 2, deadline_s=60)
     meter.spoil = None
@@ -219,12 +218,12 @@ def test_a_dust_sensor_is_found_again_inside_a_broken_frame(broker, gateway, sub
 
 def test_silence_is_told_once_and_forgotten_when_it_is_over(broker, gateway, subscriber, tmp_path, started):
     scale = started.add(Talker(tmp_path / "scale", toledo(1234)))
-    process = gateway(make_config(broker, [bus(scale, toledo_scale())]))
+    process = gateway(make_config(broker, [bus(scale, toledo_scale(stale_after="4s"))]))
     subscriber.wait_for_json("gw/scale/weight", value_is(123.4))
 
     scale.mute = True
     subscriber.wait_for_json("gw/scale/weight", is_bad("stale"))
-    process.wait_for_log(r"scale \(line\): silent: nothing heard for 1 s")
+    process.wait_for_log(r"scale \(line\): silent: nothing heard for 4 s")
     scale.mute = False
     mark = subscriber.mark()
     subscriber.wait_for_json("gw/scale/weight", value_is(123.4), since=mark)
@@ -303,9 +302,7 @@ def test_an_endless_line_is_dropped_and_the_next_message_is_heard(broker, gatewa
     process = gateway(make_config(broker, [bus(receiver, gps(), baud=4800)]))
     process.wait_for_log("")
     receiver.message = b"$GPGGA,1" + b"7" * 2000
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
+    receiver.wait_said(receiver.said + 20)
     receiver.message = b"\r\n" + nmea("GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W")
     subscriber.wait_for_json("gw/gps/speed", value_is(22.4))
     assert good_values(subscriber, "gw/gps/speed") == {22.4}
@@ -405,14 +402,14 @@ def rss_kb(pid):
 
 
 def test_a_port_is_unplugged_and_plugged_in_a_hundred_times(broker, gateway, subscriber, tmp_path, started):
-    """Each time it is back within 2 s; nothing leaks, and nothing spins while it is out."""
+    """It is back within 2 s, unless the machine is busy with others just then; nothing leaks, and nothing spins while it is out."""
     scale = started.add(Talker(tmp_path / "scale", toledo(1234)))
     config = make_config(broker, [bus(scale, toledo_scale())], publish={"when": "change"})
     for key in ("reopen_min", "reopen_max"):
         del config["buses"][0][key]  # the driver's own
     process = gateway(config)
     subscriber.wait_for_json("gw/scale/weight", value_is(123.4))
-    slowest = 0
+    returns = []
     for n in range(100):
         if n == 10:
             fds, rss = fds_of(process.pid), rss_kb(process.pid)
@@ -423,10 +420,10 @@ def test_a_port_is_unplugged_and_plugged_in_a_hundred_times(broker, gateway, sub
         scale.plug()
         begin = time.monotonic()
         subscriber.wait_for_json("gw/scale/weight", value_is(123.4), since=mark)
-        slowest = max(slowest, time.monotonic() - begin)
-    print(f"slowest return {slowest:.2f} s, fds {fds} -> {fds_of(process.pid)}, RSS {rss} -> {rss_kb(process.pid)} kB")
-    assert slowest < 2 * SLOW
-    assert fds_of(process.pid) <= fds
+        returns.append(time.monotonic() - begin)
+    print(f"slowest return {max(returns):.2f} s, fds {fds} -> {fds_of(process.pid)}, RSS {rss} -> {rss_kb(process.pid)} kB")
+    assert sorted(returns)[len(returns) * 9 // 10] < 2 * SLOW
+    wait_until(lambda: fds_of(process.pid) <= fds)
     if SLOW == 1:
         assert rss_kb(process.pid) < rss + 512
 
@@ -485,7 +482,8 @@ def test_an_adapter_that_comes_back_under_another_name_is_found(broker, gateway,
 
 def test_a_balance_is_tared_by_a_command(broker, gateway, subscriber, tmp_path, started):
     scale = started.add(MtSics(tmp_path / "scale"))
-    gateway(make_config(broker, [bus(scale, mt_sics())], commands={"enabled": True}))
+    gateway(make_config(broker, [bus(scale, mt_sics(timeout="30s"))], commands={"enabled": True}))
+    online(subscriber)
     subscriber.wait_for_json("gw/scale/weight", value_is(100.0))
 
     subscriber.client.publish("gw/scale/tare/set", "1", qos=1)
@@ -536,7 +534,7 @@ def test_a_template_is_played_by_its_samples(simulated, subscriber, template, ba
     simulated({"name": "it", "template": template, "timeout": "8s"}, baud=baud)
 
     for point, value in expected.items():
-        subscriber.wait_for_json(f"gw/it/{point}", value_is(value), deadline_s=30)
+        subscriber.wait_for_json(f"gw/it/{point}", value_is(value))
 
 
 def serial_templates():
@@ -559,7 +557,7 @@ def test_every_template_is_played_by_its_samples(broker, subscriber, tmp_path, s
         return json.loads(message.payload).get("quality") == "good"
 
     missing = {name for name, _ in serial_templates()}
-    end = time.monotonic() + 60 * SLOW
+    end = time.monotonic() + 120 * SLOW
     while missing and time.monotonic() < end:
         missing -= {m.topic.split("/")[1] for m in list(subscriber.messages) if m.topic.startswith("gw/") and is_good(m)}
         time.sleep(0.05)
@@ -573,15 +571,16 @@ def test_a_simulated_value_moves_within_what_its_template_says(simulated, subscr
     simulated({"name": "it", "template": template, "publish": {"when": "change"}})
 
     for n in (1, 2, 3):
-        subscriber.wait_for_json(f"gw/it/{point}", lambda m: m["quality"] == "good", count=n, deadline_s=30)
+        subscriber.wait_for_json(f"gw/it/{point}", lambda m: m["quality"] == "good", count=n)
     good = [m["value"] for m in map(lambda m: json.loads(m.payload), subscriber.of(f"gw/it/{point}")) if m["quality"] == "good"]
     assert all(low <= value <= high for value in good) and len(set(good)) > 2, good
 
 
 @pytest.mark.parametrize("point", ["do_tare", "do_zero"])
 def test_a_simulated_balance_does_what_it_is_told(simulated, subscriber, point):
-    simulated({"name": "it", "template": "mettler-mt-sics"})
-    subscriber.wait_for_json("gw/it/weight", lambda m: m["quality"] == "good", deadline_s=30)
+    simulated({"name": "it", "template": "mettler-mt-sics", "timeout": "30s"})
+    online(subscriber)
+    subscriber.wait_for_json("gw/it/weight", lambda m: m["quality"] == "good")
 
     subscriber.client.publish(f"gw/it/{point}/set", "1", qos=1)
 
@@ -592,7 +591,7 @@ def test_a_simulated_balance_does_what_it_is_told(simulated, subscriber, point):
 def oven(**keys):
     """A controller of two letters: one set point with a value and a checksum, one that an answer refuses."""
     setting = {"access": "w", "type": "number", "from": "frame", "match": "^nothing$", "min": 0, "max": 500}
-    return {"name": "oven", "frame": {"end": r"\r"}, "timeout": "500ms",
+    return {"name": "oven", "frame": {"end": r"\r"}, "timeout": "30s",
             "poll": {"send": r"T?\r", "sample": r"T=${moving:5:80.0:90.0}\r"},
             "points": [{"name": "temperature", "from": "key:T"},
                        {"name": "target", **setting, "write_text": r"ST=${value}*${checksum}\r", "write_reply": "^ST=250 ok",
@@ -605,6 +604,7 @@ def oven(**keys):
 
 def test_a_simulated_instrument_reads_the_value_of_a_command(simulated, subscriber):
     simulated(oven())
+    online(subscriber)
     subscriber.wait_for_json("gw/oven/temperature", lambda m: m["quality"] == "good" and 80 <= m["value"] <= 90)
 
     for point, value, ok in (("target", 250, True), ("limit", 7, False)):
@@ -619,7 +619,7 @@ def test_a_simulated_instrument_reads_the_value_of_a_command(simulated, subscrib
 def test_capture_shows_and_writes_what_passes(tmp_path, started):
     scale = started.add(MtSics(tmp_path / "scale"))
     file = tmp_path / "scale.txt"
-    done = subprocess.run([PROGRAM, "capture", scale.port, "baud=9600", "--send", r"SI\r\n", "--for", "1s", "-o", str(file)],
+    done = subprocess.run([PROGRAM, "capture", scale.port, "baud=9600", "--send", r"SI\r\n", "--for", "3s", "-o", str(file)],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -638,9 +638,13 @@ def test_capture_shows_and_writes_what_passes(tmp_path, started):
 def test_what_capture_writes_is_what_try_reads(tmp_path, started, make, options, template, want):
     instrument = started.add(make(tmp_path / "port"))
     file = tmp_path / "transcript.txt"
-    captured = subprocess.run([PROGRAM, "capture", instrument.port, *options, "--for", "1s", "-o", str(file)],
-                              capture_output=True, text=True, timeout=60)
-    assert captured.returncode == 0, captured.stderr
+    with subprocess.Popen([PROGRAM, "capture", instrument.port, *options, "-o", str(file)], stdout=subprocess.DEVNULL) as capturing:
+        try:
+            wait_until(lambda: file.exists() and file.read_text().count(" < ") >= 5)
+            capturing.send_signal(signal.SIGINT)
+            assert capturing.wait(60) == 0
+        finally:
+            capturing.kill()
 
     tried = subprocess.run([PROGRAM, "try", template, str(file)], capture_output=True, text=True, timeout=60)
 
@@ -658,7 +662,7 @@ def test_capture_waits_for_its_port_and_ends_at_a_signal(tmp_path, started):
         process = subprocess.Popen([PROGRAM, "capture", scale.port], stdout=stdout)
     try:
         def wait_for(text):
-            end = time.monotonic() + 15 * SLOW
+            end = time.monotonic() + 60 * SLOW
             while text not in out.read_text():
                 assert time.monotonic() < end, out.read_text()
                 time.sleep(0.05)
@@ -666,7 +670,7 @@ def test_capture_waits_for_its_port_and_ends_at_a_signal(tmp_path, started):
         scale.plug()
         wait_for("02 2B 30 20 30 30 31 32 33 34 30 30 30 30 30 30")
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -54,10 +54,15 @@ class Manager:
                 self._changed.notify_all()
 
     def count(self, text):
+        """Of all that was sent until now: what comes by the same way behind it has been read, too."""
+        mark = f"X_MARK={time.monotonic_ns()}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(mark.encode(), self.path)
+        self.wait_for(mark)
         with self._changed:
             return sum(text in message for message in self.messages)
 
-    def wait_for(self, text, count=1, deadline_s=20):
+    def wait_for(self, text, count=1, deadline_s=60):
         with self._changed:
             assert self._changed.wait_for(lambda: sum(text in m for m in self.messages) >= count, deadline_s * SLOW), \
                 (text, self.messages)

@@ -9,13 +9,16 @@ from modbus_slave import TcpSlave
 BASE = "field2mqtt/gw"
 
 
-def device(name, unit):
-    return {"name": name, "unit": unit, "timeout": "100ms", "retries": 0, "offline_after": "200ms", "retry_max": "1s",
-            "points": [{"name": "p", "register": "holding:0"}]}
+def device(name, unit, **keys):
+    return {"name": name, "unit": unit, **keys, "points": [{"name": "p", "register": "holding:0"}]}
+
+
+SOON_OFFLINE = {"timeout": "100ms", "retries": 0, "offline_after": "200ms", "retry_max": "1s"}
 
 
 def config(broker, slave, devices=None, **mqtt):
-    bus = tcp_bus(slave, devices or [device("a", 1), device("b", 2)])
+    """Two devices; `b` is missed soon when it is silent, and the other one never."""
+    bus = tcp_bus(slave, devices or [device("a", 1), device("b", 2, **SOON_OFFLINE)])
     return make_config(broker, [bus], mqtt={"device_states": True, **mqtt})
 
 
@@ -30,10 +33,10 @@ def slave(started):
 def retained(broker, topics):
     """What a client finds that comes now."""
     late = Subscriber(broker, "field2mqtt/#")
-    for topic in topics:
-        late.wait_for(topic)
+    late.catch_up()
     found = {m.topic: m for m in late.messages}
     late.close()
+    assert set(topics) <= set(found)
     assert all(m.retain for m in found.values())
     return {topic: m.payload for topic, m in found.items()}
 
@@ -56,8 +59,9 @@ def test_a_device_goes_and_comes_back(broker, slave, gateway, subscriber):
 
 
 def test_a_host_that_goes_takes_its_devices_along(broker, slave, gateway, subscriber):
-    gateway(config(broker, slave))
-    subscriber.wait_for(f"{BASE}/plc/b/state", lambda p: p == "online")
+    gateway(config(broker, slave, [device("a", 1), device("b", 2)]))
+    for name in "ab":
+        subscriber.wait_for(f"{BASE}/plc/{name}/state", lambda p: p == "online")
     slave.stop()
     for key in ("plc", "plc/a", "plc/b"):
         subscriber.wait_for(f"{BASE}/{key}/state", lambda p: p == "offline")
@@ -66,12 +70,14 @@ def test_a_host_that_goes_takes_its_devices_along(broker, slave, gateway, subscr
 
 
 def test_after_an_outage_of_the_broker_the_latest_stands_and_nothing_old(broker, slave, gateway, subscriber):
-    gateway(config(broker, slave))
-    subscriber.wait_for(f"{BASE}/plc/b/state", lambda p: p == "online")
+    running = gateway(config(broker, slave))
+    for name in "ab":
+        subscriber.wait_for(f"{BASE}/plc/{name}/state", lambda p: p == "online")
     broker.stop()
+    seen = len(running.lines)
     slave.unit(2).silent = True
-    count = len(slave.recorded(2))
-    slave.wait_for_requests(count + 3, unit=2)
+    running.wait_for_log(r"b \(plc\): offline", since=seen)
+    slave.wait_for_requests(len(slave.recorded(2)) + 2, unit=2)  # it has gone on with that
     mark = subscriber.mark()
     broker.start()  # it has forgotten what it retained
 
@@ -122,8 +128,9 @@ def test_they_stand_beside_a_state_topic_of_ones_own_and_can_be_left_away(broker
     subscriber.wait_for("plant/gw/health", lambda p: p == "online")
     subscriber.wait_for("plant/gw/health/plc/a/state", lambda p: p == "online")
     running.stop()
-    gateway(config(broker, slave, device_states=False))
+    subscriber.catch_up()
     mark = subscriber.mark()
+    gateway(config(broker, slave, device_states=False))
     subscriber.wait_for("gw/a/p", since=mark)
     slave.wait_for_requests(len(slave.recorded()) + 30)
     assert not [m for m in subscriber.messages[mark:] if m.topic.startswith("field2mqtt/gw/plc")]

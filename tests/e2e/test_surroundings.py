@@ -49,14 +49,23 @@ class Client:
         self.client.tls_set(ca_certs=str(broker.ca))
         self.client.on_connect = self._on_connect
         self.client.on_message = self._on_message
+        self.client.on_subscribe = self._on_subscribe
         self.client.connect("127.0.0.1", broker.port)
         self.client.loop_start()
         self.wait(lambda: self.code is not None)
 
     def _on_connect(self, client, userdata, flags, code, properties=None):
-        client.subscribe("#", qos=1)
+        if code.value == 0:
+            client.subscribe("#", qos=1)
+        else:
+            self._is_known(code.value)
+
+    def _on_subscribe(self, *_):
+        self._is_known(0)
+
+    def _is_known(self, code):
         with self._changed:
-            self.code = code.value
+            self.code = code
             self._changed.notify_all()
 
     def _on_message(self, client, userdata, message):
@@ -64,7 +73,7 @@ class Client:
             self.messages.append((message.topic, message.payload.decode()))
             self._changed.notify_all()
 
-    def wait(self, predicate, deadline_s=30):
+    def wait(self, predicate, deadline_s=60):
         with self._changed:
             assert self._changed.wait_for(predicate, deadline_s), self.messages[-20:]
 
@@ -73,7 +82,7 @@ class Client:
 
     def publish(self, topic, payload):
         """Waits for the broker's answer, which may be that it is not authorised."""
-        self.client.publish(topic, payload, qos=1).wait_for_publish(20)
+        self.client.publish(topic, payload, qos=1).wait_for_publish(60)
 
     def close(self):
         self.client.disconnect()
@@ -176,8 +185,9 @@ def published(broker, modbus_tcp_slave, gateway, subscriber):
     gateway(make_config(broker, [bus], gateway={"name": "pump-house"}, publish={"topic": "plant1/${gateway}/${device}/${point}"},
                         mqtt={"servers": [broker.url], "device_states": True}))
     subscriber.wait_for("plant1/pump-house/mains-meter/gone")
-    subscriber.wait_for("plant1/pump-house/mains-meter/voltage_l1")
-    subscriber.wait_for("field2mqtt/pump-house/rs485-1/mains-meter/state")
+    subscriber.wait_for("plant1/pump-house/mains-meter/voltage_l1", lambda p: '"value":230.1' in p)
+    for topic in ("state", "rs485-1/state", "rs485-1/mains-meter/state"):
+        subscriber.wait_for(f"field2mqtt/pump-house/{topic}", lambda p: p == "online")
     return {message.topic: message.payload for message in subscriber.messages}
 
 
