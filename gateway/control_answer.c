@@ -1,4 +1,5 @@
-/* control_answer: what became of a command, to whoever sent it, to the audit file and to the log. */
+/* control_answer: what became of a command, to the audit file, to whoever sent it, and to the log. In this order: what
+ * was answered stands in the audit file. */
 #include "gateway/control_run.h"
 
 #include <errno.h>
@@ -248,8 +249,8 @@ void gw_control_refuse(struct gw_control *control, const struct gw_target *targe
     };
     size_t len = print(control, &result);
 
-    publish(control, target, &control->message, control->result, len);
     audit(control, "refused", target, &control->message, control->result, len);
+    publish(control, target, &control->message, control->result, len);
     tell(control, target, &control->message, code, sentence);
 }
 
@@ -284,8 +285,8 @@ void gw_control_repeat(struct gw_control *control, const struct gw_target *targe
     } else {
         len = print(control, &unknown);
     }
-    publish(control, target, &control->message, control->result, len);
     audit(control, "repeated", target, &control->message, control->result, len);
+    publish(control, target, &control->message, control->result, len);
 }
 
 void gw_control_accepted(struct gw_control *control, const struct gw_control_job *job)
@@ -336,8 +337,8 @@ void gw_control_end(struct gw_control *control, struct gw_control_job *job,
     } else {
         if (job->id_key != 0)
             gw_ids_end(control->ids, job->id_key, control->result, len);
-        publish(control, job->target, &job->message, control->result, len);
         audit(control, "done", job->target, &job->message, control->result, len);
+        publish(control, job->target, &job->message, control->result, len);
         tell(control, job->target, &job->message, answer->code, sentence);
     }
     control->n_waiting[job->bus]--;
@@ -354,8 +355,8 @@ void gw_control_armed(struct gw_control *control, const struct gw_target *target
                                                     : "bad_payload",
                      is_armed ? "true" : "false");
 
-    publish(control, target, &control->message, control->result, (size_t)n);
     audit(control, "arming", target, &control->message, control->result, (size_t)n);
+    publish(control, target, &control->message, control->result, (size_t)n);
     gw_log(GW_LOG_WARN, "command", "%s: the gateway is %s", control->message.topic,
            is_armed ? "armed" : "not armed");
 }

@@ -104,14 +104,14 @@ class Process:
             self._popen.kill()
             self._popen.wait()
             pytest.fail(f"still running after {deadline_s} s:\n{self.log}")
-        self._reader.join(60)
+        self._reader.join(60 * SLOW)  # the log is whole now
         return code
 
     def kill(self):
         if self.running():
             self._popen.kill()
         self._popen.wait()
-        self._reader.join(60)
+        self._reader.join(60 * SLOW)  # the log is whole now
 
     def cpu_s(self):
         """Processor time used so far."""

@@ -28,7 +28,7 @@ class CountingDevice(ModbusTcpServer):
         self._is_held = False
         super().__init__()
 
-    def hold(self, deadline_s=30):
+    def hold(self, deadline_s=60):
         """Answers no more. Gives the last number, which the gateway has: it asked for the next one."""
         with self._turn:
             self._is_held = True
@@ -91,11 +91,11 @@ class Collector:
             self.newest[message.topic] = max(body["value"] or 0, self.newest.get(message.topic, 0))
             self.lock.notify_all()
 
-    def wait(self, condition, deadline_s=60):
+    def wait(self, condition, deadline_s=120):
         with self.lock:
             assert self.lock.wait_for(condition, deadline_s), f"not within {deadline_s} s; newest: {self.newest}"
 
-    def wait_until(self, count, deadline_s=60):
+    def wait_until(self, count, deadline_s=120):
         """Until every point has brought the number `count` or a later one."""
         self.wait(lambda: len(self.newest) == POINTS and min(self.newest.values()) >= count, deadline_s)
 
@@ -155,7 +155,7 @@ def _fall(numbers):
     return next((f"{b} after {a}" for a, b in zip(numbers, numbers[1:]) if b <= a), "")
 
 
-def let_pass(device, polls, deadline_s=60):
+def let_pass(device, polls, deadline_s=120):
     """Waits for some polls of the gateway to pass."""
     target, end = device.count + polls, time.monotonic() + deadline_s
     while device.count < target:

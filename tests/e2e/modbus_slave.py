@@ -96,6 +96,7 @@ class Unit:
         self.functions = {}  # function -> exception code, "silent" (carried out, not answered) or "lost" (neither)
         self.silent = False
         self.delay_s = 0.0
+        self.held, self.n_held = (), 0  # functions whose answers are kept back, and how many are
 
     def set(self, register, words):
         """Sets cells from "holding:100" on, all at once."""
@@ -117,6 +118,14 @@ class Unit:
                 self.refused[area, int(address, 0)] = code
             else:
                 self.refused.pop((area, int(address, 0)), None)
+
+    def hold(self, *functions):
+        """Carries out what is asked by these functions, and keeps the answers back until release(). So what comes behind them
+        waits for as long as a test likes, on a machine of any pace."""
+        self.held = functions
+
+    def release(self):
+        self.held = ()
 
     # -- what pymodbus's requests ask of a datastore --
     def validate(self, function, address, count=1):
@@ -224,6 +233,7 @@ class Slave:
                 delay_s = unit.delay_s
             if delay_s:
                 self._stopping.wait(delay_s)
+            self._wait_for_release(unit, request.function_code)
             frame = framer.reply(request, response)
             if fault and not codes:
                 self.faults.apply(fault, data, frame, send)
@@ -231,6 +241,12 @@ class Slave:
                 send(frame)
 
         framer.feed(data, answer)
+
+    def _wait_for_release(self, unit, function):
+        unit.n_held += function in unit.held
+        while function in unit.held and not self._stopping.is_set():
+            self._stopping.wait(LOOK_S)
+        unit.n_held = 0
 
     def _run(self, target, *args):
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -240,7 +256,7 @@ class Slave:
     def _join(self):
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(5)
+                thread.join(30)
         self._threads.clear()
 
 

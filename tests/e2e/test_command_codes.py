@@ -12,9 +12,9 @@ from conftest import ROOT, make_config, wait_until
 from plugin_source import GOOD, Folder
 from test_commands import config, online, operator, writes  # noqa: F401 (operator is a fixture)
 
-# The first command settles so long that what comes behind it has to wait. Nothing waits for its end.
-SETTLES = [{"name": "speed", "register": "holding:0", "access": "rw", "write": {"settle": "4s"}},
-           {"name": "mode", "register": "holding:1", "access": "rw"}]
+POINTS = [{"name": "speed", "register": "holding:0", "access": "rw"}, {"name": "mode", "register": "holding:1", "access": "rw"}]
+SETTLES = [{**POINTS[0], "write": {"settle": "60s"}}]  # nothing waits for its end
+EXPIRES_S = 4
 
 
 def codes_of(operator, topic):
@@ -22,33 +22,44 @@ def codes_of(operator, topic):
 
 
 def begin(operator, slave, value):
-    """A command that is written and settles now."""
+    """A command that is written now. Its answer is kept back by the device until release(), and what comes behind it waits."""
+    slave.unit().hold(6)
     operator.send("gw/pump/speed/set", str(value))
-    wait_until(lambda: writes(slave))
+    wait_until(lambda: slave.unit().n_held)
+
+
+def handed_over(operator, tmp_path, count):
+    """So many commands have been decided on, and those that were accepted wait for the bus: they are noted before they are handed
+    over, all of a batch at once, and what comes later belongs to a later batch."""
+    wait_until(lambda: len(re.findall('"event":"(accepted|refused)"', (tmp_path / "commands.log").read_text())) >= count)
+    assert operator.ask("gw/pump/speed/set", "nonsense")["code"] == "bad_payload"
 
 
 def test_the_newest_of_those_that_wait_is_written_and_the_others_are_superseded(broker, modbus_tcp_slave, gateway, subscriber,
                                                                              operator, tmp_path):
-    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES))
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=POINTS))
     online(subscriber)
     begin(operator, modbus_tcp_slave, 1)
 
     for value in (2, 3, 4):
         operator.send("gw/pump/speed/set", str(value))
-    operator.wait("gw/pump/speed/result", 4)
+    handed_over(operator, tmp_path, 4)
+    modbus_tcp_slave.unit().release()
+    operator.wait("gw/pump/speed/result", 5)
 
-    assert codes_of(operator, "gw/pump/speed/result") == {1: "ok", 2: "superseded", 3: "superseded", 4: "ok"}
+    assert codes_of(operator, "gw/pump/speed/result") == {None: "bad_payload", 1: "ok", 2: "superseded", 3: "superseded", 4: "ok"}
     assert modbus_tcp_slave.unit().get("holding:0", 2) == [4, 0]
     assert len(writes(modbus_tcp_slave)) == 2
 
 
 def test_more_than_may_wait_is_busy(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
-    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES, commands={"max_waiting": 1}))
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=POINTS, commands={"max_waiting": 1}))
     online(subscriber)
     begin(operator, modbus_tcp_slave, 1)
 
     assert operator.ask("gw/pump/mode/set", "5")["code"] == "busy"
 
+    modbus_tcp_slave.unit().release()
     operator.wait("gw/pump/speed/result")
     assert modbus_tcp_slave.unit().get("holding:0", 2) == [1, 0]
     assert len(writes(modbus_tcp_slave)) == 1
@@ -56,20 +67,24 @@ def test_more_than_may_wait_is_busy(broker, modbus_tcp_slave, gateway, subscribe
 
 @pytest.mark.parametrize("by", ["its own expires", "MQTT 5 message expiry", "commands.timeout"])
 def test_what_expires_while_it_waits_is_not_written(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path, by):
-    gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES, mqtt={"version": "5"},
-                   commands={"timeout": "1500ms" if by == "commands.timeout" else "30s"}))
+    gateway(config(broker, modbus_tcp_slave, tmp_path, points=POINTS, mqtt={"version": "5"},
+                   commands={"timeout": f"{EXPIRES_S}s" if by == "commands.timeout" else "30s"}))
     online(subscriber)
     begin(operator, modbus_tcp_slave, 1)
 
     if by == "its own expires":
-        operator.send("gw/pump/speed/set", {"value": 2, "expires": int(time.time() * 1000) + 1500})
+        operator.send("gw/pump/speed/set", {"value": 2, "expires": int((time.time() + EXPIRES_S) * 1000)})
     elif by == "MQTT 5 message expiry":
-        operator.send("gw/pump/speed/set", "2", MessageExpiryInterval=2)
+        operator.send("gw/pump/speed/set", "2", MessageExpiryInterval=EXPIRES_S)
     else:
         operator.send("gw/pump/speed/set", "2")
-    operator.wait("gw/pump/speed/result", 2)
+    handed_over(operator, tmp_path, 2)
+    end = time.monotonic() + EXPIRES_S
+    wait_until(lambda: time.monotonic() > end)
+    modbus_tcp_slave.unit().release()
+    operator.wait("gw/pump/speed/result", 3)
 
-    assert codes_of(operator, "gw/pump/speed/result") == {1: "ok", 2: "expired"}
+    assert codes_of(operator, "gw/pump/speed/result") == {None: "bad_payload", 1: "ok", 2: "expired"}
     assert modbus_tcp_slave.unit().get("holding:0") == [1]
     assert len(writes(modbus_tcp_slave)) == 1
 
@@ -77,14 +92,15 @@ def test_what_expires_while_it_waits_is_not_written(broker, modbus_tcp_slave, ga
 def test_a_stop_answers_what_waits_and_writes_none_of_it(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
     process = gateway(config(broker, modbus_tcp_slave, tmp_path, points=SETTLES))
     online(subscriber)
-    begin(operator, modbus_tcp_slave, 1)
+    operator.send("gw/pump/speed/set", "1")
+    wait_until(lambda: writes(modbus_tcp_slave))
     operator.send("gw/pump/speed/set", "2")
-    wait_until(lambda: (tmp_path / "commands.log").read_text().count('"event":"accepted"') >= 2)
+    handed_over(operator, tmp_path, 2)
 
     process.signal(signal.SIGTERM)
-    operator.wait("gw/pump/speed/result", 2)
+    operator.wait("gw/pump/speed/result", 3)
 
-    assert codes_of(operator, "gw/pump/speed/result") == {1: "unverified", 2: "stopping"}
+    assert codes_of(operator, "gw/pump/speed/result") == {None: "bad_payload", 1: "unverified", 2: "stopping"}
     assert process.wait() == 0
     assert modbus_tcp_slave.unit().get("holding:0") == [1]
     assert len(writes(modbus_tcp_slave)) == 1

@@ -13,7 +13,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from conftest import PROGRAM, applied, make_config, rtu_bus, tcp_bus, write_config
+from conftest import PROGRAM, SLOW, applied, make_config, rtu_bus, tcp_bus, wait_until, write_config
 
 WRITES = {5, 6, 15, 16, 22, 23}
 
@@ -37,7 +37,7 @@ POINTS = [
 
 
 def config(broker, slave, tmp_path, points=None, commands=None, device=None, **sections):
-    commands = {"enabled": True, "rate": "1000/s", "ids_file": str(tmp_path / "commands.ids"),
+    commands = {"enabled": True, "rate": "1000/s", "timeout": "60s", "ids_file": str(tmp_path / "commands.ids"),
                 "audit_file": str(tmp_path / "commands.log"), **(commands or {})}
     sections.setdefault("write", {"rate": "1000/s"})
     slave.unit()  # it is there
@@ -73,7 +73,7 @@ class Operator:
         self.client.connect("127.0.0.1", broker.port, clean_start=True)
         self.client.loop_start()
         self.client.subscribe([("field2mqtt/gw/response/#", 1), ("+/+/result", 1), ("+/+/+/result", 1)])
-        assert ready.wait(15)
+        assert ready.wait(30 * SLOW)
 
     def _on_message(self, client, userdata, message):
         with self._changed:
@@ -85,11 +85,11 @@ class Operator:
         for name, value in properties.items():
             setattr(given, name, value)
         self.client.publish(topic, payload if isinstance(payload, (str, bytes)) else json.dumps(payload), qos=1,
-                            retain=retain, properties=given).wait_for_publish(15)
+                            retain=retain, properties=given).wait_for_publish(30 * SLOW)
 
     def wait(self, topic, count=1, deadline_s=30):
         """The count-th answer on the topic: the message, and what it says."""
-        end = time.monotonic() + deadline_s
+        end = time.monotonic() + deadline_s * SLOW
         with self._changed:
             while True:
                 found = [m for m in self.answers if m.topic == topic]
@@ -438,12 +438,14 @@ def test_only_exact_topics_are_subscribed_again_at_every_connection(broker, modb
     online(subscriber)
     assert operator.ask("gw/pump/speed/set", "1")["code"] == "ok"
 
+    mark = subscriber.mark()
     broker.restart()
     subscriber.wait_subscribed(2)
-    online(subscriber, since=subscriber.mark())
+    online(subscriber, since=mark)
     publish(broker, "gw/pump/speed/set", "2")
 
     subscriber.wait_for_json("gw/pump/speed/result", lambda m: m["value"] == 2 and m["ok"])
+    broker.process.wait_for_log("Received PUBLISH .*'gw/pump/speed/result'")  # what it said before was read, too
     topics = {line.split()[-2].rstrip(")") for line in broker.process.lines if "\t" in line and "/set" in line}
     asked = [line for line in broker.process.lines if "/set (QoS" in line]
     assert len(asked) == 1 + sum(p.get("access", "r") != "r" for p in POINTS), topics
@@ -499,17 +501,23 @@ def test_a_flood_is_refused_with_an_answer_for_each_and_polling_goes_on(broker, 
     modbus_tcp_slave.unit().delay_s = 0.02
     gateway(config(broker, modbus_tcp_slave, tmp_path, commands={"max_waiting": 4}, interval="50ms"))
     online(subscriber)
-    mark = subscriber.mark()
+    mark, n, end = subscriber.mark(), 0, time.monotonic() + 60 * SLOW
 
-    for n in range(400):
+    modbus_tcp_slave.unit().hold(6, 16)  # however slowly they are sent, more come than may wait
+    while n < 400 or len(subscriber.of("gw/pump/level", mark)) < 3:  # polling goes on before the flood ends
         operator.send("gw/pump/speed/set" if n % 2 else "gw/pump/total/set", str(n % 50))
+        n += 1
+        wait_until(lambda: len(operator.answers) > n - 100)  # 128 may wait to be looked at, what comes beyond is lost
+        if n == 20:
+            wait_until(lambda: operator.answers)
+            modbus_tcp_slave.unit().release()
+        assert time.monotonic() < end, "no polling"
 
-    _, _ = operator.wait("gw/pump/speed/result", 200), operator.wait("gw/pump/total/result", 200)
+    _, _ = operator.wait("gw/pump/speed/result", n // 2), operator.wait("gw/pump/total/result", (n + 1) // 2)
     codes = [json.loads(m.payload)["code"] for m in operator.answers]
-    assert len(codes) == 400
-    assert set(codes) <= {"ok", "busy", "superseded"} and len(set(codes)) > 1
+    assert len(codes) == n
+    assert set(codes) <= {"ok", "busy", "superseded"} and "busy" in codes
     assert codes.count("ok") == len(writes(modbus_tcp_slave))
-    assert len(subscriber.of("gw/pump/level", mark)) >= 3
 
 
 def test_a_repeated_id_is_answered_again_and_written_once_also_after_a_restart(broker, modbus_tcp_slave, gateway, subscriber,
@@ -590,7 +598,7 @@ def test_the_refusal_of_a_device_is_answered_with_its_reason(broker, modbus_tcp_
 def test_a_write_without_an_answer_is_not_repeated(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path,
                                                    rule, verify, code):
     modbus_tcp_slave.unit().functions[6] = rule
-    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "1s"},
+    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "2s"},
                    write={"rate": "9/s", "verify": verify}))
     online(subscriber)
 
@@ -603,7 +611,7 @@ def test_a_write_without_an_answer_is_not_repeated(broker, modbus_tcp_slave, gat
 
 def test_an_idempotent_write_is_repeated_once(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
     modbus_tcp_slave.unit().functions[6] = "lost"
-    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "1s"},
+    gateway(config(broker, modbus_tcp_slave, tmp_path, device={"timeout": "2s"},
                    write={"rate": "9/s", "idempotent": True}))
     online(subscriber)
 
@@ -643,14 +651,14 @@ def test_a_dead_device_and_a_dead_link_are_answered_at_once(broker, modbus_tcp_s
     end = time.monotonic() + 60
     while (code := operator.ask("gw/pump/speed/set", "7")["code"]) != "device_offline":
         assert code in ("unknown", "timeout", "expired") and time.monotonic() < end, code
-    asked = len(writes(modbus_tcp_slave))
-    assert operator.ask("gw/pump/speed/set", "7")["code"] == "device_offline"
-    assert len(writes(modbus_tcp_slave)) == asked
+    assert operator.ask("gw/pump/total/set", "7")["code"] == "device_offline"
 
     modbus_tcp_slave.stop()
     while (code := operator.ask("gw/pump/speed/set", "7")["code"]) != "link_down":
         assert time.monotonic() < end + 60, code
+    assert operator.ask("gw/pump/total/set", "7")["code"] == "link_down"
     asked = len(writes(modbus_tcp_slave))
+    assert 16 not in {r.function for r in writes(modbus_tcp_slave)}  # none of `total`; some of `speed` may have come late
     modbus_tcp_slave.unit().silent = False
     modbus_tcp_slave.start()  # what was refused is not written when the link is there again
     online_again = subscriber.mark()
@@ -682,35 +690,37 @@ def test_a_device_that_is_only_written_is_as_online_as_its_link(broker, modbus_t
 
 
 def test_results_survive_an_outage_of_the_broker(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
-    points = [{"name": "speed", "register": "holding:0", "access": "rw", "write": {"settle": "2s"}}]
-    gateway(config(broker, modbus_tcp_slave, tmp_path, points=points))
+    points = [{"name": "speed", "register": "holding:0", "access": "rw"}]
+    process = gateway(config(broker, modbus_tcp_slave, tmp_path, points=points))
     online(subscriber)
+    modbus_tcp_slave.unit().hold(6)
     publish(broker, "gw/pump/speed/set", "9")
-    end = time.monotonic() + 30
-    while not writes(modbus_tcp_slave):
-        assert time.monotonic() < end
-    mark = subscriber.mark()
+    wait_until(lambda: modbus_tcp_slave.unit().n_held)
 
-    broker.restart()
+    broker.stop()
+    modbus_tcp_slave.unit().release()
+    wait_until(lambda: '"event":"done"' in (tmp_path / "commands.log").read_text())
+    process.signal(signal.SIGSTOP)  # who waits for the result has to be there first
+    broker.start()
+    subscriber.wait_subscribed(2)
+    process.signal(signal.SIGCONT)
 
-    result = subscriber.wait_for_json("gw/pump/speed/result", since=mark, deadline_s=30)
-    assert result["code"] == "ok"
+    assert subscriber.wait_for_json("gw/pump/speed/result")["code"] == "ok"
 
 
 def test_results_that_wait_survive_a_restart_of_the_gateway(broker, modbus_tcp_slave, gateway, subscriber, operator, tmp_path):
     """With their correlation: the broker went away while the command was under way."""
-    points = [{"name": "speed", "register": "holding:0", "access": "rw", "write": {"settle": "1s"}}]
+    points = [{"name": "speed", "register": "holding:0", "access": "rw"}]
     settings = config(broker, modbus_tcp_slave, tmp_path, points=points, mqtt={"version": "5"},
                       buffer={"path": str(tmp_path / "outbox.db"), "durability": "always"})
     process = gateway(settings)
     online(subscriber)
+    modbus_tcp_slave.unit().hold(6)
     operator.send("gw/pump/speed/set", "9", ResponseTopic="field2mqtt/gw/response/me", CorrelationData=b"42")
     wait_for_register(modbus_tcp_slave, "holding:0", [9])
     broker.stop()
-    end = time.monotonic() + 60
-    while '"event":"done"' not in (tmp_path / "commands.log").read_text():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    modbus_tcp_slave.unit().release()
+    wait_until(lambda: '"event":"done"' in (tmp_path / "commands.log").read_text())
     process.stop()
     broker.start()
     subscriber.wait_subscribed(2)
@@ -757,11 +767,8 @@ SAFE = [{"name": "speed", "register": "holding:0", "access": "rw",
         {"name": "other", "register": "holding:1", "access": "rw"}]
 
 
-def wait_for_register(slave, register, words, deadline_s=30):
-    end = time.monotonic() + deadline_s
-    while slave.unit().get(register, len(words)) != words:
-        assert time.monotonic() < end, slave.unit().get(register, len(words))
-        time.sleep(0.01)
+def wait_for_register(slave, register, words):
+    wait_until(lambda: slave.unit().get(register, len(words)) == words)
 
 
 def test_safe_values_are_written_when_the_broker_is_away_and_at_the_stop(broker, modbus_tcp_slave, gateway, subscriber,
