@@ -336,6 +336,8 @@ class Started:
     def stop_all(self):
         errors = []
         for item in reversed(self._items):
+            if isinstance(item, Gateway):
+                print(f"log of {item.pid}:\n{item.log[-20000:]}")  # pytest shows it when the test has failed
             try:
                 item.stop() if hasattr(item, "stop") else item.close()
             except (AssertionError, OSError, pytest.fail.Exception) as error:

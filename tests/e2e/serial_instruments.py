@@ -64,6 +64,7 @@ class Instrument:
         self.line = Line(link)
         self.heard = []  # what the gateway has sent
         self.rubbish = 0  # bytes at a wrong baud rate, in either direction
+        self.slowest_s = 0.0  # how long it has had something unanswered at most, since it may have come just after a look
         self.mute = False
         self._changed = threading.Condition()
         self._lock = threading.RLock()  # plugging against the thread
@@ -130,7 +131,9 @@ class Instrument:
             return data
 
     def _run(self):
+        nothing_s = time.monotonic()
         while not self._stop:
+            look_s = time.monotonic()
             data = self._read()
             if data:
                 with self._changed:
@@ -138,8 +141,10 @@ class Instrument:
                     self._changed.notify_all()
                 if not self.mute:
                     self.answer(data)
+                self.slowest_s = max(self.slowest_s, time.monotonic() - nothing_s)
             else:
                 time.sleep(0.005)
+            nothing_s = look_s
             self.tick()
 
     def stop(self):

@@ -51,6 +51,9 @@ class Units(Instrument):
             if reply is not None:
                 self.say(reply if isinstance(reply, Raw) else frame(request[0], reply))
 
+    def begin(self):
+        self.pdus, self.pending, self.rubbish, self.slowest_s = [], b"", 0, 0.0
+
     def functions(self):
         return {pdu[0] for _, pdu in self.pdus}
 
@@ -106,6 +109,16 @@ def scan(*words, timeout=120):
     return done.returncode, done.stdout, done.stderr
 
 
+def scan_in_time(slaves, *words, limit_s=0.09):
+    """A scan that the slaves have answered before it gives up waiting for each; when a busy machine held them up, another one."""
+    for _ in range(20):
+        slaves.begin()
+        outcome = scan(slaves.port, *words)
+        if slaves.slowest_s < limit_s:
+            return outcome
+    pytest.fail(f"the slaves never come to answering within {limit_s} s")
+
+
 def is_accepted(text, tmp_path):
     """Pastes the outcome behind the head of a configuration; field2mqtt check must take it."""
     file = tmp_path / "pasted.yaml"
@@ -134,7 +147,7 @@ def line(tmp_path, started):
 
 def test_a_line_is_found_at_its_speed(line, tmp_path):
     slaves = line({3: registers({0: 7}), 5: refuses(2)}, baud=19200)
-    code, out, err = scan(slaves.port, "--units", "1-6", "--timeout", "120ms")
+    code, out, err = scan_in_time(slaves, "--units", "1-6", "--timeout", "120ms")
 
     assert code == 0, err
     bus, = is_accepted(out, tmp_path)
@@ -148,7 +161,7 @@ def test_a_line_is_found_at_its_speed(line, tmp_path):
 
 def test_all_settings_are_asked_when_wanted(line, tmp_path):
     slaves = line({2: registers({0: 7})}, baud=9600)
-    code, out, err = scan(slaves.port, "--units", "2", "--timeout", "120ms", "--all-settings", "--baud", "9600,4800", "--quick")
+    code, out, err = scan_in_time(slaves, "--units", "2", "--timeout", "120ms", "--all-settings", "--baud", "9600,4800", "--quick")
 
     assert code == 0
     assert [bus["name"] for bus in is_accepted(out, tmp_path)] == ["line", "line-2", "line-3"]  # a pty has no parity
@@ -161,7 +174,7 @@ def test_what_a_device_says_of_itself_is_shown(line, tmp_path):
     objects = {0: b"Acme", 1: b"X1", 2: b"V2.1", 4: b"Sun catcher"}
     known = identification(objects, registers(cells), per_part=1, level=2)
     slaves = line({9: lambda pdu: bytes([17, 8, 9, 0xFF]) + b"Meter9" if pdu[0] == 17 else known(pdu)})
-    code, out, err = scan(slaves.port, "--units", "8-9", "--timeout", "250ms")
+    code, out, err = scan_in_time(slaves, "--units", "8-9", "--timeout", "250ms", limit_s=0.2)
 
     assert code == 0, err
     bus, = is_accepted(out, tmp_path)
@@ -182,7 +195,7 @@ def test_what_a_device_says_of_itself_is_shown(line, tmp_path):
 @pytest.mark.parametrize("base", [50000, 0])
 def test_sunspec_is_found_at_its_other_places(line, base):
     slaves = line({1: registers(sunspec(base, b"M", b"T", b"S"))})
-    _, out, _ = scan(slaves.port, "--units", "1", "--timeout", "120ms")
+    _, out, _ = scan_in_time(slaves, "--units", "1", "--timeout", "120ms")
 
     assert notes(out)[1]["sunspec_serial"] == "S"
 
@@ -191,7 +204,7 @@ def test_hostile_texts_stay_in_their_quotes(line, tmp_path):
     evil = b'a"\n  - name: x\r\x1b[2J\\\x00\xe2\x80\xa8\x85${HOME} # y'
     device = identification({0: evil}, registers({0: 1, **sunspec(40000, b'"]\n}', evil[:30], b"\xff" * 32)}))
     slaves = line({1: lambda pdu: bytes([17, len(evil)]) + evil if pdu[0] == 17 else device(pdu)})
-    _, out, err = scan(slaves.port, "--units", "1", "--timeout", "250ms")
+    _, out, err = scan_in_time(slaves, "--units", "1", "--timeout", "250ms", limit_s=0.2)
 
     bus, = is_accepted(out, tmp_path)
     assert [d["name"] for d in bus["devices"]] == ["unit-1"]
@@ -210,7 +223,7 @@ def test_hostile_texts_stay_in_their_quotes(line, tmp_path):
 ])
 def test_garbage_is_no_unit(line, answer):
     slaves = line({1: lambda pdu: answer})
-    code, out, err = scan(slaves.port, "--units", "1-2", "--timeout", "120ms", "--baud", "9600", "--parity", "N")
+    code, out, err = scan_in_time(slaves, "--units", "1-2", "--timeout", "120ms", "--baud", "9600", "--parity", "N")
 
     assert (code, out) == (1, ""), err
     assert "nobody answered" in err
@@ -218,7 +231,7 @@ def test_garbage_is_no_unit(line, answer):
 
 def test_garbage_is_told(line):
     slaves = line({1: lambda pdu: Raw(b"\x55\xaa\x00\xff\x13\x37\x01\x99")})
-    _, _, err = scan(slaves.port, "--units", "1", "--timeout", "120ms", "--baud", "9600", "--parity", "N")
+    _, _, err = scan_in_time(slaves, "--units", "1", "--timeout", "120ms", "--baud", "9600", "--parity", "N")
 
     assert "what came was no answer" in err and "unit 1: bad_crc" in err
 
@@ -227,7 +240,7 @@ def test_rubbish_of_a_wrong_speed_is_no_unit(line):
     slaves = line({1: registers({0: 7})}, baud=115200)
     slaves.baud = None
     slaves.units = {1: lambda pdu: Raw(bytes((b * 7 + 0x83) & 0xFF for b in frame(1, bytes([3, 2, 0, 7]))))}
-    code, out, _ = scan(slaves.port, "--units", "1", "--timeout", "120ms", "--quick")
+    code, out, _ = scan_in_time(slaves, "--units", "1", "--timeout", "120ms", "--quick")
 
     assert (code, out) == (1, "")
 
@@ -236,7 +249,7 @@ def test_rubbish_of_a_wrong_speed_is_no_unit(line):
 @pytest.mark.parametrize("others", [None, 1])
 def test_a_device_without_holding_registers_is_found(line, tmp_path, functions, register, others):
     slaves = line({4: registers({0: 1}, functions, others)})
-    code, out, err = scan(slaves.port, "--units", "3-4", "--timeout", "120ms", "--baud", "9600", "--parity", "N")
+    code, out, err = scan_in_time(slaves, "--units", "3-4", "--timeout", "120ms", "--baud", "9600", "--parity", "N")
 
     assert code == 0, err
     assert is_accepted(out, tmp_path)[0]["devices"][0]["points"] == [{"name": "first", "register": register}]
@@ -248,7 +261,8 @@ def test_a_slow_device_is_found_by_its_late_answer(line):
         time.sleep(0.17)
         return registers({0: 7})(pdu)
     slaves = line({2: slow})
-    code, out, err = scan(slaves.port, "--units", "1-8", "--timeout", "120ms", "--baud", "9600", "--parity", "N", "--quick")
+    code, out, err = scan_in_time(slaves, "--units", "1-8", "--timeout", "120ms", "--baud", "9600", "--parity", "N", "--quick",
+                                  limit_s=0.23)
 
     assert code == 0 and "name: unit-2\n" in out, err
 
@@ -325,7 +339,7 @@ def test_units_behind_a_tcp_address(modbus_tcp_slave, tmp_path):
         modbus_tcp_slave.unit(unit).set("holding:0", [unit])
     modbus_tcp_slave.unit(17).refuse("holding:0", 2)
     modbus_tcp_slave.unit(40).refuse("holding:0", 11)  # a gateway's word for a silent one
-    code, out, err = scan(where(modbus_tcp_slave), "--units", "1-3,16-17,40,255", "--timeout", "400ms", "--quick")
+    code, out, err = scan(where(modbus_tcp_slave), "--units", "1-2,17,40,255", "--timeout", "1500ms", "--quick")
 
     assert code == 0, err
     bus, = is_accepted(out, tmp_path)
@@ -337,7 +351,7 @@ def test_units_behind_a_tcp_address(modbus_tcp_slave, tmp_path):
 
 def test_units_behind_a_device_server(modbus_rtu_tcp_slave, tmp_path):
     modbus_rtu_tcp_slave.unit(2).set("holding:0", [5])
-    code, out, err = scan(where(modbus_rtu_tcp_slave), "framing=rtu", "--units", "1-3", "--timeout", "400ms")
+    code, out, err = scan(where(modbus_rtu_tcp_slave), "framing=rtu", "--units", "1-3", "--timeout", "1500ms")
 
     assert code == 0, err
     bus, = is_accepted(out, tmp_path)
