@@ -9,7 +9,7 @@
 
 #include "tests/contract/contract_world.h"
 
-enum { SLACK_US = 2000000 };
+enum { SLACK_US = 10000000 };
 
 /* ---- the link ---- */
 

@@ -16,8 +16,8 @@
 #include "tests/contract/contract.h"
 
 enum {
-    CONTRACT_TIMEOUT_US = 100000,   /* of requests that are to fail */
-    CONTRACT_PATIENCE_US = 5000000, /* of those that are not: a busy machine is no failure */
+    CONTRACT_TIMEOUT_US = 100000,    /* of requests that are to fail */
+    CONTRACT_PATIENCE_US = 20000000, /* of those that are not: a busy machine is no failure */
     CONTRACT_MEMBERS = 64,
 };
 

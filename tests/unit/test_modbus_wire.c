@@ -17,7 +17,8 @@
 #include "drivers/modbus/wire.h"
 #include "tests/fake/fake_modbus.c" /* unit tests are linked with the driver only */
 
-enum { TIMEOUT_US = 60000, SLACK_US = 1000000 };
+/* SLACK only bounds what hangs: a busy machine may hold up the slave or the wire for seconds. */
+enum { TIMEOUT_US = 60000, SLACK_US = 10000000 };
 
 struct line {
     struct fake_modbus *fake;
@@ -32,6 +33,7 @@ struct line {
     struct fake_action actions[8]; /* for the requests to come, in order */
     size_t n_actions;
     atomic_int written;
+    int64_t asked_us;
 };
 
 static int64_t host_now_us(void *ctx)
@@ -158,7 +160,8 @@ static enum gw_err exchange(struct line *line, uint8_t unit, const uint8_t *pdu,
     memset(&line->outcome, 0, sizeof line->outcome);
     *ret_exchange = (struct modbus_exchange){
         .unit = unit, .request = pdu, .request_len = len, .reply_len = reply_len};
-    return modbus_wire_exchange(line->wire, ret_exchange, now_us() + us, &line->outcome);
+    line->asked_us = now_us();
+    return modbus_wire_exchange(line->wire, ret_exchange, line->asked_us + us, &line->outcome);
 }
 
 /* Reads registers; the values must be those of the unit and the addresses whenever it says OK. */
@@ -199,6 +202,20 @@ static void read_too_late(struct line *line, uint8_t unit, uint16_t first, int64
         err = read_once(line, unit, first);
     }
     assert_int_equal(err, GW_E_TIMEOUT);
+}
+
+/* After read_too_late: a busy machine may have let the time of doubt pass meanwhile, then nothing is refused any more. */
+static void assert_in_doubt(struct line *line, uint8_t unit, uint16_t first)
+{
+    const int64_t until_us = line->asked_us + TIMEOUT_US + line->outcome.hold_us;
+    enum gw_err err = read_within(line, unit, first, 4, SLACK_US);
+
+    if (err == GW_OK) {
+        assert_true(now_us() >= until_us);
+        return;
+    }
+    assert_int_equal(err, GW_E_BUSY);
+    assert_string_equal(line->outcome.reason, "unconfirmed");
 }
 
 /* Asks until the wire is willing again, as the core does. */
@@ -243,12 +260,12 @@ static void a_slave_that_sends_a_byte_now_and_then_cannot_stretch_the_deadline(v
 {
     struct line *line = *state;
 
-    next_is(line, FAKE_TRICKLE, 30000); /* 13 bytes or more: 390 ms */
+    next_is(line, FAKE_TRICKLE, 30000); /* 105 bytes or more: 3 s */
     int64_t begin_us = now_us();
-    enum gw_err err = read_within(line, 7, 0, 4, 120000);
+    enum gw_err err = read_within(line, 7, 0, 50, 120000);
     assert_true(err == GW_E_TIMEOUT ||
                 err == GW_E_PROTO); /* a pause of a busy machine ends a frame */
-    assert_true(now_us() - begin_us < 350000);
+    assert_true(now_us() - begin_us < 2500000);
     read_until_good(line, 7, 4);
 }
 
@@ -265,9 +282,10 @@ static void an_exception_is_handed_up(void **state)
     struct line *line = *state;
 
     next_is(line, FAKE_EXCEPTION, 0);
-    assert_int_equal(read_once(line, 7, 0), GW_E_REFUSED);
+    assert_int_equal(read_within(line, 7, 0, 4, SLACK_US), GW_E_REFUSED);
     assert_int_equal(line->exception, 2);
-    assert_int_equal(read_once(line, 7, 0), GW_OK); /* at once: nothing is in doubt */
+    assert_int_equal(read_within(line, 7, 0, 4, SLACK_US),
+                     GW_OK); /* at once: nothing is in doubt */
 }
 
 static void spoiled_answers_are_errors_and_the_next_one_is_clean(void **state)
@@ -345,9 +363,14 @@ static void pauses_asked_for_are_kept(void **state)
     begin_us = now_us();
     assert_int_equal(read_within(line, 8, 0, 4, SLACK_US), GW_OK);
     assert_true(now_us() - begin_us >= 79000);
-    begin_us = now_us();
-    assert_int_equal(read_within(line, 8, 0, 4, SLACK_US), GW_OK);
-    assert_true(now_us() - begin_us < 79000);
+    int64_t fastest_us = SLACK_US;
+    for (int i = 0; i < 20;
+         i++) { /* the same unit: without a pause, when the machine is not busy */
+        begin_us = now_us();
+        assert_int_equal(read_within(line, 8, 0, 4, SLACK_US), GW_OK);
+        fastest_us = now_us() - begin_us < fastest_us ? now_us() - begin_us : fastest_us;
+    }
+    assert_true(fastest_us < 79000);
 }
 
 static void a_pause_longer_than_the_deadline_is_a_timeout_without_a_request(void **state)
@@ -371,8 +394,7 @@ static void a_late_answer_never_meets_the_next_question(void **state)
          lateness += 22) { /* percent of the timeout: 116-300 */
         read_too_late(line, 7, 0, lateness * 1000);
         assert_in_range(line->outcome.hold_us, 100000, 300000);
-        assert_int_equal(read_once(line, 7, 4), GW_E_BUSY);
-        assert_string_equal(line->outcome.reason, "unconfirmed");
+        assert_in_doubt(line, 7, 4);
         read_until_good(line, 7, 8);
     }
 }
@@ -382,14 +404,8 @@ static void while_a_unit_is_in_doubt_its_neighbours_are_read(void **state)
     struct line *line = *state;
 
     read_too_late(line, 7, 0, 90000);
-    int64_t until_us = now_us() + 100000;
-    int n_good = 0;
-    while (now_us() < until_us) {
-        enum gw_err err = read_within(line, 8, 0, 4, SLACK_US);
-        assert_int_equal(err, GW_OK);
-        n_good++;
-    }
-    assert_true(n_good > 3);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(read_within(line, 8, 0, 4, SLACK_US), GW_OK);
     read_until_good(line, 7, 8);
 }
 
@@ -410,7 +426,7 @@ static void doubt_survives_opening_again(void **state)
     read_too_late(line, 7, 0, 120000);
     modbus_wire_close(line->wire);
     assert_int_equal(open_wire(line), GW_OK);
-    assert_int_equal(read_once(line, 7, 4), GW_E_BUSY);
+    assert_in_doubt(line, 7, 4);
     read_until_good(line, 7, 8);
 }
 
@@ -452,8 +468,13 @@ static void what_was_wrong_with_an_answer_is_told(void **state)
     struct line *line = *state;
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        next_is(line, rows[i].fault, 0);
-        assert_int_equal(read_within(line, 7, 0, 4, 200000), GW_E_PROTO);
+        enum gw_err err = GW_E_TIMEOUT;
+        for (int n_tries = 0; err == GW_E_TIMEOUT && n_tries < 20; n_tries++) {
+            read_until_good(line, 7, 4);
+            next_is(line, rows[i].fault, 0); /* which a busy machine may make too late */
+            err = read_within(line, 7, 0, 4, 200000);
+        }
+        assert_int_equal(err, GW_E_PROTO);
         assert_string_equal(line->outcome.reason, rows[i].reason);
         assert_true(line->outcome.hold_us > 0);
         read_until_good(line, 7, 4);
@@ -523,7 +544,7 @@ static void a_stale_answer_before_the_right_one_is_an_error(void **state)
 {
     struct line *line = *state;
 
-    assert_int_equal(read_once(line, 7, 0), GW_OK);
+    assert_int_equal(read_within(line, 7, 0, 4, SLACK_US), GW_OK);
     next_is(line, FAKE_OUT_OF_ORDER, 0);
     assert_int_equal(read_within(line, 7, 4, 4, SLACK_US), GW_E_PROTO);
     assert_string_equal(line->outcome.reason, "wrong_transaction");
@@ -552,7 +573,7 @@ static void a_server_that_closes_idle_connections_is_connected_again(void **stat
 {
     struct line *line = *state;
 
-    assert_int_equal(read_once(line, 7, 0), GW_OK);
+    assert_int_equal(read_within(line, 7, 0, 4, SLACK_US), GW_OK);
     /* Another client takes the only place of the slave, which closes ours. */
     struct line other = *line;
     other.wire = calloc(1, modbus_wire_size());
