@@ -132,8 +132,13 @@ static void put_latencies(const struct gw_board *board, FILE *out)
         for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
             fprintf(out, "%s{", name);
             put_label(out, "bus", view->conf->name);
-            fprintf(out, ",quantile=\"%g\"} %.17g\n", quantiles[i],
-                    (double)gw_view_quantile_us(view, quantiles[i]) / 1e6);
+            const int64_t us = gw_view_quantile_us(view, quantiles[i]);
+
+            fprintf(out, ",quantile=\"%g\"} ", quantiles[i]);
+            if (us > 0)
+                fprintf(out, "%.17g\n", (double)us / 1e6);
+            else
+                fputs("NaN\n", out); /* 0 s would look like a fast device */
         }
         fprintf(out, "%s_sum{", name);
         put_label(out, "bus", view->conf->name);

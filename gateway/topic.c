@@ -24,23 +24,39 @@ static bool is_kept(const char *const *kept, const char *name, size_t len)
     return false;
 }
 
-static enum gw_err unknown_variable(const struct gw_variable *variables, const char *const *kept,
-                                    const char *name, size_t len, char why[GW_TOPIC_WHY])
+/* The innermost of a name is the one that holds, so it is named once. */
+static size_t names_of(const struct gw_variable *variables, const char *const *kept,
+                       const char *names[CANDIDATES_MAX])
 {
-    const char *candidates[CANDIDATES_MAX], *near;
-    char word[GW_VARIABLE_NAME_MAX + 1];
     size_t n = 0;
 
     for (const struct gw_variable *v = variables; v && n < CANDIDATES_MAX; v = v->outer)
-        candidates[n++] = v->name;
+        if (gw_variable_find(variables, v->name, strlen(v->name)) == v)
+            names[n++] = v->name;
     for (; kept && *kept && n < CANDIDATES_MAX; kept++)
-        candidates[n++] = *kept;
+        if (!gw_variable_find(variables, *kept, strlen(*kept)))
+            names[n++] = *kept;
+    return n;
+}
+
+static enum gw_err unknown_variable(const struct gw_variable *variables, const char *const *kept,
+                                    const char *name, size_t len, char why[GW_TOPIC_WHY])
+{
+    const char *names[CANDIDATES_MAX], *near;
+    char word[GW_VARIABLE_NAME_MAX + 1];
+    const size_t n = names_of(variables, kept, names);
+    size_t at;
+
     snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), name);
-    near = gw_suggest(word, candidates, n);
-    if (near)
+    near = gw_suggest(word, names, n);
+    if (near) {
         snprintf(why, GW_TOPIC_WHY, "unknown variable ${%s}; did you mean ${%s}?", word, near);
-    else
-        snprintf(why, GW_TOPIC_WHY, "unknown variable ${%s}", word);
+        return GW_E_CONFIG;
+    }
+    at = (size_t)snprintf(why, GW_TOPIC_WHY, "unknown variable ${%s}%s", word,
+                          n ? "; here are" : "");
+    for (size_t i = 0; i < n && at + GW_VARIABLE_NAME_MAX + 8 < GW_TOPIC_WHY; i++)
+        at += (size_t)snprintf(why + at, GW_TOPIC_WHY - at, "%s ${%s}", i ? "," : "", names[i]);
     return GW_E_CONFIG;
 }
 

@@ -3,6 +3,7 @@ import base64
 import copy
 import http.client
 import json
+import math
 import os
 import re
 import signal
@@ -101,6 +102,18 @@ def test_healthy_is_not_ready_and_readiness_follows_the_broker(broker, slave, si
 
 
 # ---- metrics -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.quick
+def test_a_bus_without_an_answer_has_no_latency(broker, slave, site):
+    running = site(make_config(broker, [{**tcp_bus(slave, [device("away")], name="dead"), "port": free_port()}, tcp_bus(slave, [device()])]))
+    name = "field2mqtt_bus_exchange_duration_seconds"
+    running.wait("/metrics", lambda a: re.search(name + r'_count{bus="plc"} [1-9]', a.text))
+    families = running.metrics()
+    for quantile in ("0.5", "0.95", "0.99"):
+        assert math.isnan(sample(families, name, bus="dead", quantile=quantile))  # as Prometheus' own client libraries have it
+        assert sample(families, name, bus="plc", quantile=quantile) > 0
+    assert sample(families, f"{name}_count", bus="dead") == 0
 
 
 @pytest.mark.quick

@@ -41,6 +41,8 @@ static void variables_are_replaced_the_innermost_first(void **state)
     }
 }
 
+#define HERE "; here are ${point}, ${gateway}, ${area}, ${value}, ${unit}"
+
 static void what_is_unknown_is_named_with_what_was_meant(void **state)
 {
     static const struct {
@@ -48,8 +50,8 @@ static void what_is_unknown_is_named_with_what_was_meant(void **state)
     } rows[] = {
         {"${gatway}", "unknown variable ${gatway}; did you mean ${gateway}?"},
         {"${valeu}", "unknown variable ${valeu}; did you mean ${value}?"},
-        {"${nothing_like_it}", "unknown variable ${nothing_like_it}"},
-        {"${}", "unknown variable ${}"},
+        {"${nothing_like_it}", "unknown variable ${nothing_like_it}" HERE},
+        {"${}", "unknown variable ${}" HERE},
         {"x ${point", "\"${\" has no closing \"}\""},
     };
     char buf[64], why[GW_TOPIC_WHY];
