@@ -68,24 +68,6 @@ void gw_bus_change_free(struct gw_bus_change *change)
         (b) = kept;                                                                                \
     } while (0)
 
-/* The plan of the cycle that is under way is one of those that the device remembers in itself. */
-static void move_device(struct gw_bus_device *to, const struct gw_bus_device *from)
-{
-    *to = *from;
-    for (size_t i = 0; from->plan && i < GW_BUS_PLANS_MAX; i++)
-        if (from->plan == &from->plans[i].plan)
-            to->plan = &to->plans[i].plan;
-}
-
-/* The fresh one has no cycle. */
-static void swap_devices(struct gw_bus_device *running, struct gw_bus_device *fresh)
-{
-    const struct gw_bus_device kept = *fresh;
-
-    move_device(fresh, running);
-    *running = kept;
-}
-
 static void bind_devices(struct gw_bus_loop *loop)
 {
     for (size_t i = 0; i < loop->n_devices; i++)
@@ -96,7 +78,7 @@ static void swap_loops(struct gw_bus_loop *loop, struct gw_bus_loop *next, const
 {
     for (size_t i = 0; i < next->n_devices; i++)
         if (from[i] != SIZE_MAX)
-            swap_devices(&loop->devices[from[i]], &next->devices[i]);
+            SWAP(loop->devices[from[i]], next->devices[i]);
     gw_driver_bus_change(loop->bus, next->bus, from);
     SWAP(loop->conf, next->conf);
     SWAP(loop->devices, next->devices);

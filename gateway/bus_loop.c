@@ -73,6 +73,8 @@ static enum gw_err init_device_points(struct gw_bus_device *dev)
     dev->readings = calloc(n, sizeof *dev->readings);
     if (intervals_us && groups && dev->points && dev->readings)
         err = init_points(dev, intervals_us, groups);
+    if (err == GW_OK && !gw_bus_plans_init(dev))
+        err = GW_E_NOMEM;
     free(intervals_us);
     free(groups);
     return err;

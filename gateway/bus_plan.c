@@ -1,5 +1,5 @@
 /* bus_plan: plans of a device remembered per set of groups, and its stack of requests to run.
- * Allocates only when a plan is larger than all before it in its place; in steady state never. */
+ * Allocates only at the start, and when a plan is larger than all before it in its place; in steady state never. */
 #include "gateway/bus_run.h"
 
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static struct gw_bus_plan *least_recently_used(struct gw_bus_device *dev)
 {
     struct gw_bus_plan *oldest = &dev->plans[0];
 
-    for (size_t i = 0; i < GW_BUS_PLANS_MAX; i++) {
+    for (size_t i = 0; i < dev->max_plans; i++) {
         if (dev->plans[i].epoch != dev->epoch)
             return &dev->plans[i];
         if (dev->n_plans_used - dev->plans[i].used > dev->n_plans_used - oldest->used)
@@ -88,7 +88,7 @@ const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_de
     struct gw_bus_plan *entry = NULL;
 
     *ret_err = GW_OK;
-    for (size_t i = 0; i < GW_BUS_PLANS_MAX && !entry; i++)
+    for (size_t i = 0; i < dev->max_plans && !entry; i++)
         if (dev->plans[i].epoch == dev->epoch && dev->plans[i].groups == groups)
             entry = &dev->plans[i];
     if (!entry) {
@@ -101,10 +101,21 @@ const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_de
     return entry->plan.n_requests > 0 ? &entry->plan : NULL;
 }
 
+bool gw_bus_plans_init(struct gw_bus_device *dev)
+{
+    const size_t n_groups = dev->schedule.n_groups;
+    const size_t n = n_groups < 4 ? (size_t)1 << n_groups : GW_BUS_PLANS_MAX;
+
+    dev->plans = calloc(n, sizeof *dev->plans);
+    dev->max_plans = dev->plans ? n : 0;
+    return dev->plans;
+}
+
 void gw_bus_plans_done(struct gw_bus_device *dev)
 {
-    for (size_t i = 0; i < GW_BUS_PLANS_MAX; i++)
+    for (size_t i = 0; i < dev->max_plans; i++)
         gw_plan_done(&dev->plans[i].plan);
+    free(dev->plans);
 }
 
 /* Room for so many more. */

@@ -12,8 +12,7 @@
 
 enum {
     GW_BUS_TEXT_MAX = 1024, /* bytes of a text value that are kept */
-    GW_BUS_PLANS_MAX =
-        16, /* remembered per device, one for each set of groups that is due together */
+    GW_BUS_PLANS_MAX = 16,  /* remembered per device */
     GW_BUS_LABEL_MAX = 160,
 };
 
@@ -22,12 +21,12 @@ struct gw_bus_point {
     struct gw_block block;
     char *
         text; /* GW_BUS_TEXT_MAX bytes that its reading points into; NULL for a point without text */
-    uint32_t cycle; /* of the device, in which it was settled last */
-    int32_t exp10;  /* of the last good result */
+    int64_t heard_us; /* last; of a link that was down: when it was opened. 0: not yet */
+    uint32_t cycle;   /* of the device, in which it was settled last */
+    int32_t exp10;    /* of the last good result */
+    uint8_t group;  /* the small ones stand together: there is one of this struct for every point */
     bool is_unread; /* written, or perhaps, since it was last read */
-    uint8_t group;
-    bool is_heard;     /* listen delivers it; never polled */
-    int64_t heard_us;  /* last; of a link that was down: when it was opened. 0: not yet */
+    bool is_heard;  /* listen delivers it; never polled */
     bool is_refused;   /* since it was last read */
     bool is_new;       /* is_refused changed and nobody was told yet */
     bool is_too_large; /* its last payload did not fit; told */
@@ -81,7 +80,9 @@ struct gw_bus_device {
     bool has_answered;   /* since a request was last found to be met with silence */
     bool is_selective;   /* it was found to do so */
 
-    struct gw_bus_plan plans[GW_BUS_PLANS_MAX];
+    struct gw_bus_plan
+        *plans; /* one for each set of groups that may be due together, as far as there is room */
+    size_t max_plans;
     uint32_t epoch; /* grows when points are blocked or the driver has learned a hole */
     uint32_t n_plans_used;
     int64_t forget_us; /* when to let the driver forget what was refused; 0: nothing was */
@@ -259,6 +260,8 @@ void gw_bus_job_give_up(struct gw_bus_loop *loop, struct gw_bus_job *job, const 
 /* Gives the plan of what is due in the given groups, not counting blocked points. NULL with *ret_err GW_OK: nothing is. */
 const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_device *dev,
                                       uint64_t groups, enum gw_err *ret_err);
+/* After the points have their groups. False: no memory. */
+GW_MUST_CHECK bool gw_bus_plans_init(struct gw_bus_device *dev);
 void gw_bus_plans_done(struct gw_bus_device *dev);
 /* Puts a request on top. False: no memory, nothing was changed. */
 GW_MUST_CHECK bool gw_bus_work_push(struct gw_plan *work, const struct gw_request *request,

@@ -10,7 +10,7 @@
 #include "gateway/health.h"
 
 enum {
-    GW_VIEW_VALUE = 64, /* bytes of a value as text; what is longer is cut */
+    GW_VIEW_VALUE = 62, /* bytes of a value as text with its NUL; what is longer is cut */
     GW_VIEW_REASONS = 24,
     GW_VIEW_BUCKETS = 61, /* ten for a decade, from 100 us to 100 s */
 };

@@ -46,6 +46,7 @@ static size_t lay_out(const struct gw_device *device, struct modbus_device *stat
         n_extents += point_conf(device, i)->scale_register.is_set;
         n_texts += text_size(point_conf(device, i));
     }
+    const bool has_scales = n_extents > device->n_points;
     state->max_extents = n_extents;
     state->refusals.max = state->cuts.max = n_extents;
     state->extents = place(base, &size, n_extents, sizeof *state->extents);
@@ -55,8 +56,8 @@ static size_t lay_out(const struct gw_device *device, struct modbus_device *stat
     state->refusals.spans = place(base, &size, n_extents, sizeof(struct modbus_span));
     state->cuts.spans = place(base, &size, n_extents, sizeof(struct modbus_span));
     state->trials = place(base, &size, n_extents, sizeof *state->trials);
-    state->scales = place(base, &size, device->n_points, sizeof *state->scales);
-    state->text_at = place(base, &size, device->n_points, sizeof *state->text_at);
+    state->scales = place(base, &size, has_scales ? device->n_points : 0, sizeof *state->scales);
+    state->text_at = place(base, &size, n_texts > 0 ? device->n_points : 0, sizeof *state->text_at);
     state->texts = place(base, &size, n_texts, 1);
     return size;
 }
@@ -75,8 +76,12 @@ enum gw_err modbus_prepare(struct gw_device *device)
 
     lay_out(device, state, device->state);
     for (size_t i = 0; i < device->n_points; i++) {
+        const size_t n_bytes = text_size(point_conf(device, i));
+
+        if (n_bytes == 0)
+            continue;
         state->text_at[i] = at;
-        at += (uint32_t)text_size(point_conf(device, i));
+        at += (uint32_t)n_bytes;
     }
     for (uint16_t n_bytes = 0; n_bytes <= 250; n_bytes++)
         state->cost_us[n_bytes] = modbus_request_us(device->bus->conf, device->conf, MODBUS_COIL,

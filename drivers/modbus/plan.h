@@ -73,8 +73,8 @@ struct modbus_device {
     struct modbus_trial *trials;
     size_t n_trials;
     uint32_t generation;         /* of the trials: they begin anew with each plan */
-    struct modbus_scale *scales; /* by point */
-    uint32_t *text_at;           /* by point: where its text is in texts */
+    struct modbus_scale *scales; /* by point; none where no point has a scale register */
+    uint32_t *text_at; /* by point: where its text is in texts; none where there are no texts */
     char *texts;
     uint32_t cost_us[251]; /* of a request, by bytes of data in its answer */
 };
