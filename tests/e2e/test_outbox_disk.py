@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_read_only_disk_is_told_and_used_by_itself_when_it_can_be_written(read
     let_pass(running.device, 30)
     running.collector.wait_until(1)
     running.gateway.wait_for_log(r"buffer: .*outbox\.db cannot be used: .*; messages are kept in memory only")
-    assert states.wait_for_json("field2mqtt/gw/outbox")["disk"] == "failed"
+    states.wait_for_json("field2mqtt/gw/outbox", lambda state: state["disk"] == "failed")
 
     running.proxy.cut()
     running.gateway.wait_for_log("mqtt: connection to .* lost")
@@ -44,7 +45,9 @@ def test_a_read_only_disk_is_told_and_used_by_itself_when_it_can_be_written(read
     assert mount("-o", "remount,rw", str(read_only)).returncode == 0
     running.gateway.wait_for_log(r"buffer: .*outbox\.db works again after", 90)
     let_pass(running.device, 50)
+    running.device.hold()
     running.gateway.stop()  # what was in memory is on disk now
+    running.device.release()
     running.gateway = started.add(Gateway(running.config))
     running.gateway.wait_for_log(r"buffer: .*outbox\.db holds \d+ messages .* of before")
     mark = states.mark()
@@ -52,14 +55,14 @@ def test_a_read_only_disk_is_told_and_used_by_itself_when_it_can_be_written(read
     running.settle()
 
     verdict = Verdict(running.collector)
-    assert verdict.gaps <= 1 and verdict.lost <= 1  # the reading under way at the stop
+    assert verdict.gaps == 0
     assert verdict.numbered == verdict.messages
     good = states.wait_for_json("field2mqtt/gw/outbox", lambda state: state["disk"] == "ok", since=mark)
     assert not any(good["dropped"].values()), good
 
 
 @pytest.mark.parametrize("order", ["fifo", "live-first"])
-def test_a_stop_with_a_slow_broker_and_a_large_backlog_ends_within_5_s(tmp_path, broker, started, order):
+def test_a_stop_with_a_slow_broker_and_a_large_backlog_does_not_wait_for_it(tmp_path, broker, started, order):
     running = Plant(tmp_path, broker, started, "outage", order=order, drain_rate="1000/s").start()
     let_pass(running.device, 30)
     running.collector.wait_until(1)
@@ -71,14 +74,19 @@ def test_a_stop_with_a_slow_broker_and_a_large_backlog_ends_within_5_s(tmp_path,
     running.proxy.heal()
     running.collector.wait(lambda: len(running.collector.payloads) > seen)
 
+    running.device.hold()
+    begin = time.monotonic()
     running.gateway.signal(signal.SIGTERM)
-    assert running.gateway.wait(5) == 0
-    running.gateway.wait_for_log(r"stopped: .* left and kept for the next start")
+    assert running.gateway.wait(60) == 0
+    seconds = time.monotonic() - begin
+    running.device.release()
+    left = int(running.gateway.wait_for_log(r"stopped: .* (\d+) left and kept for the next start")[1])
+    assert seconds < left / 200
     running.proxy.delay_s = 0
     running.gateway = started.add(Gateway(running.config))
     running.settle()
     # Not in the collector's wait(): that holds up its messages for as long as the verdict over all of them takes, at each of them.
-    wait_until(lambda: Verdict(running.collector, order=order).lost <= 1, 120)
+    wait_until(lambda: Verdict(running.collector, order=order).lost == 0, 120)
 
     verdict = Verdict(running.collector, order=order)
-    assert verdict.gaps <= 1, (verdict.gaps, verdict.lost)  # the reading under way at the stop
+    assert (verdict.gaps, verdict.lost) == (0, 0)
