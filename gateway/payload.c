@@ -161,6 +161,16 @@ static void put_value(struct out *out, enum style style, const struct gw_map *ma
     }
 }
 
+/* The number behind a name: enums give names to numbers, those of a coil too. */
+static void put_number(struct out *out, enum style style, const struct gw_map *map,
+                       const struct gw_reading *reading)
+{
+    if (reading->quality == GW_GOOD && map->n_enums > 0 && reading->value.kind == GW_BOOL)
+        put(out, reading->value.b ? "1" : "0");
+    else
+        put_raw(out, style, reading);
+}
+
 static void put_integer(struct out *out, int64_t n)
 {
     char text[GW_NUMBER_TEXT];
@@ -253,7 +263,7 @@ static void put_json(struct out *out, const struct gw_publish *publish, const st
     put_value(out, STYLE_JSON, map, reading);
     if (reading->quality == GW_GOOD && map->n_enums > 0) {
         put(out, ",\"raw\":");
-        put_raw(out, STYLE_JSON, reading);
+        put_number(out, STYLE_JSON, map, reading);
     }
     put(out, ",\"ts\":");
     put_ts(out, publish->time_format, reading->acquired_wall_ms);
@@ -287,7 +297,7 @@ static bool put_variable(struct out *out, enum style style, const char *name, si
     if (is_word(name, len, "value"))
         put_value(out, style, map, reading);
     else if (is_word(name, len, "raw"))
-        put_raw(out, style, reading);
+        put_number(out, style, map, reading);
     else if (is_word(name, len, "unit"))
         put_optional(out, style, map->unit);
     else if (is_word(name, len, "ts"))

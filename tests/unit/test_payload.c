@@ -105,6 +105,23 @@ static void a_value_with_names_is_always_text(void **state)
     assert_payload(&value, &states, good(INT_(3)), "3");
 }
 
+static void the_number_behind_the_name_of_a_coil_is_a_number(void **state)
+{
+    const struct gw_publish json = {.payload = GW_PAYLOAD_JSON},
+                            text = {.payload = GW_PAYLOAD_TEMPLATE,
+                                    .payload_template = "${value}=${raw}"};
+    struct gw_reading open = good(BOOL_(true)), closed = good(BOOL_(false));
+
+    (void)state;
+    open.enum_name = "open";
+    closed.enum_name = "closed";
+    assert_payload(&json, &states, open,
+                   "{\"value\":\"open\",\"raw\":1,\"ts\":1764000000123,\"quality\":\"good\"}");
+    assert_payload(&text, &states, closed, "closed=0");
+    assert_payload(&text, &plain, good(BOOL_(true)),
+                   "true=true"); /* without names it is no number */
+}
+
 static void value_is_bare(void **state)
 {
     const struct gw_publish value = {.payload = GW_PAYLOAD_VALUE};
@@ -452,6 +469,7 @@ int main(void)
         cmocka_unit_test(json_has_value_time_quality_and_unit),
         cmocka_unit_test(a_bad_reading_is_null_with_its_reason),
         cmocka_unit_test(a_value_with_names_is_always_text),
+        cmocka_unit_test(the_number_behind_the_name_of_a_coil_is_a_number),
         cmocka_unit_test(value_is_bare),
         cmocka_unit_test(time_can_be_iso8601),
         cmocka_unit_test(any_time_agrees_with_the_calendar_of_the_c_library),
