@@ -1,14 +1,18 @@
 """`field2mqtt monitor`: a running gateway's points as lines, and as a table in a terminal (a pty, read by a screen of our own)."""
 import calendar
+import contextlib
 import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import socket
+import ssl
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -95,12 +99,33 @@ def certificate(folder, name, alternative):
     return files
 
 
-def secure_site(folder, broker, slave, gateway, name, alternative):
+@contextlib.contextmanager
+def ssl_listener(cert, key):
+    """A server with a certificate that nobody believes: its port, and what it was told in spite of that."""
+    heard = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            connection, _ = listener.accept()
+            try:
+                with context.wrap_socket(connection, server_side=True) as link:
+                    heard.extend(iter(lambda: link.recv(4096), b""))
+            except OSError:
+                pass  # the handshake was broken off
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], heard
+        thread.join(20 * SLOW)
+        assert not thread.is_alive()
+
+
+def secure_site(folder, broker, slave, gateway, name, alternative, **http):
     """The URL, by address, of a gateway whose page has TLS, and the file of its certificate."""
     cert, key = certificate(folder, name, alternative)
     port = free_port()
     config = make_config(broker, [tcp_bus(slave, [{"name": "m", "unit": 1, "points": POINTS[:1]}])])
-    config["http"] = {"port": port, "cert_file": str(cert), "key_file": str(key)}
+    config["http"] = {"port": port, "cert_file": str(cert), "key_file": str(key), **http}
     Site(port, gateway(config))
     return f"https://127.0.0.1:{port}", cert
 
@@ -119,6 +144,24 @@ def test_a_gateway_with_tls_is_asked_when_its_certificate_is_believed(tmp_path, 
                             (["--ca-file", str(tmp_path / "none")], "there is no certificate in it")):
         done = monitor("--once", "--url", url, *options)
         assert done.returncode == 1 and reason in done.stderr and done.stdout == "", done.stderr
+
+
+def test_a_token_goes_to_a_gateway_with_tls_and_to_no_other(tmp_path, broker, modbus_tcp_slave, gateway, subscriber):
+    modbus_tcp_slave.unit(1).set("holding:0", [2301])
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    token.chmod(0o600)
+    url, cert = secure_site(tmp_path, broker, modbus_tcp_slave, gateway, "box", "IP:127.0.0.1", token_file=str(token))
+    subscriber.wait_for("gw/m/voltage")
+
+    done = monitor("--once", "--url", url, "--ca-file", str(cert), "--token-file", str(token))
+    assert (done.returncode, done.stderr) == (0, "") and "plc/m/voltage\t230.1 V\tgood" in done.stdout
+    done = monitor("--once", "--url", url, "--ca-file", str(cert))
+    assert done.returncode == 1 and "401" in done.stderr and done.stdout == ""
+
+    with ssl_listener(*certificate(tmp_path, "other", "IP:127.0.0.1")) as (port, heard):
+        done = monitor("--once", "--url", f"https://127.0.0.1:{port}", "--ca-file", str(cert), "--token-file", str(token))
+    assert done.returncode == 1 and done.stdout == "" and heard == []  # not a word to who is not believed
 
 
 def test_a_certificate_of_another_host_is_not_believed(tmp_path, broker, modbus_tcp_slave, gateway):
