@@ -8,8 +8,10 @@ from pathlib import Path
 from conftest import PROGRAM, SLOW, make_config, tcp_bus, wait_until
 
 
-def state(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+def is_held(pid):
+    """All its threads are."""
+    states = [task.read_text().rsplit(")", 1)[1].split()[0] for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 def waiting(file):
@@ -28,12 +30,13 @@ def test_a_copy_of_a_held_gateway_holds_what_waits_and_can_be_put_back(tmp_path,
     running = gateway(config)
     subscriber.wait_for("gw/m/p")
     broker.stop()
-    wait_until(lambda: (folder / "outbox.db-wal").exists() and (folder / "outbox.db-wal").stat().st_size > 50000)
+    wait_until(lambda: (folder / "outbox.db-wal").exists() and (folder / "outbox.db-wal").stat().st_size > 500000)  # dozens of commits
 
     running.signal(signal.SIGSTOP)
-    wait_until(lambda: state(running.pid) == "T")
+    wait_until(lambda: is_held(running.pid))
     shutil.copytree(folder, copy)
     running.signal(signal.SIGCONT)
+    modbus_tcp_slave.wait_for_requests(len(modbus_tcp_slave.recorded()) + 3)
 
     saved = waiting(copy / "outbox.db")
     seqs = [message["seq"] for message in saved]

@@ -81,7 +81,7 @@ def test_demo_ends_in_order_when_told_to(demo, number):
 
 
 def test_demo_ends_by_itself_after_its_time(demo):
-    running = demo(DEMO_SECONDS="6")
+    running = demo(DEMO_SECONDS="12")
 
     code, output = running.finish(60)
 

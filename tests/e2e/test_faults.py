@@ -68,29 +68,24 @@ def test_every_exception_makes_a_bad_value_and_hurts_nobody(broker, modbus_tcp_s
 
 
 def test_a_dead_unit_does_not_slow_its_neighbour(broker, modbus_rtu_slave, gateway, subscriber):
-    """Time for 40 polls of unit 1 beside a living unit 2, and beside a dead one."""
+    """40 polls of unit 1 take 2 s; each probe of a dead unit 2 costs the line 200 ms. As many probes as polls would be 8 s."""
     fill(modbus_rtu_slave, 1)
     fill(modbus_rtu_slave, 2)
     gateway(make_config(broker, [rtu_bus(modbus_rtu_slave, [device(1), device(2)], timeout="200ms", retries=0,
                                          offline_after="500ms", interval="50ms")]))
     subscriber.wait_for_json("gw/u2/p2", value_is(102))
 
-    def time_of_polls(count):
-        modbus_rtu_slave.clear()
-        modbus_rtu_slave.wait_for_requests(count, unit=1, deadline_s=30)
-        polls = modbus_rtu_slave.recorded(1)
-        return polls[count - 1].time - polls[0].time
-
-    alive = time_of_polls(40)
     modbus_rtu_slave.unit(2).silent = True
     subscriber.wait_for_json("gw/u2/p2", is_bad("timeout"))
     modbus_rtu_slave.wait_for_requests(len(modbus_rtu_slave.recorded(2)) + 4, unit=2)  # it backs off
-    dead = time_of_polls(40)
+    modbus_rtu_slave.clear()
+    modbus_rtu_slave.wait_for_requests(40, unit=1)
+    last = modbus_rtu_slave.recorded(1)[39].time
 
-    assert dead < 2.0 * alive
+    assert sum(probe.time < last for probe in modbus_rtu_slave.recorded(2)) <= 10
     modbus_rtu_slave.unit(2).silent = False
     mark = subscriber.mark()
-    subscriber.wait_for_json("gw/u2/p2", value_is(102), since=mark, deadline_s=40)
+    subscriber.wait_for_json("gw/u2/p2", value_is(102), since=mark, deadline_s=90)  # a pause is up to 30 s
 
 
 def test_a_dead_unit_becomes_bad_once_with_a_reason(broker, modbus_rtu_slave, gateway, subscriber):
@@ -138,7 +133,7 @@ def test_a_host_that_accepts_and_never_answers_is_told_and_recovers(broker, modb
     subscriber.wait_for_json("gw/u2/p0", value_is(100), since=mark, count=5)
     mute.answer = True
 
-    subscriber.wait_for_json("gw/u1/p0", value_is(100), deadline_s=40)
+    subscriber.wait_for_json("gw/u1/p0", value_is(100), deadline_s=90)
 
 
 @pytest.mark.quick
@@ -153,7 +148,7 @@ def test_a_tcp_device_that_restarts_is_picked_up(broker, modbus_tcp_slave, gatew
         subscriber.wait_for_json("gw/u1/p0", is_bad(), since=mark)
         fill(modbus_tcp_slave, 1, base=base)
         modbus_tcp_slave.start()
-        subscriber.wait_for_json("gw/u1/p0", value_is(base), since=mark, deadline_s=40)
+        subscriber.wait_for_json("gw/u1/p0", value_is(base), since=mark, deadline_s=90)
 
     assert running.running()
 
@@ -169,7 +164,7 @@ def test_a_serial_port_that_vanishes_and_returns_is_opened_again(broker, modbus_
         subscriber.wait_for_json("gw/u1/p0", is_bad(), since=mark)
         fill(modbus_rtu_slave, 1, base=base)
         modbus_rtu_slave.plug()
-        subscriber.wait_for_json("gw/u1/p0", value_is(base), since=mark, deadline_s=40)
+        subscriber.wait_for_json("gw/u1/p0", value_is(base), since=mark, deadline_s=90)
 
     assert running.running()
 

@@ -105,9 +105,9 @@ def test_names_that_are_not_found_hold_up_neither_the_buses_nor_an_end(plant):
         while running.shim["dns_begun"] == begun:
             let_pass(running.device, 1)
         before, asked = running.device.count, running.shim["dns_begun"]
-        while running.shim["dns_ended"] < asked:  # about 100 polls
+        while running.shim["dns_ended"] < asked:  # about 100 polls; one or two if the bus waited for it
             let_pass(running.device, 1)
-        assert running.device.count - before >= 20, "the bus waited for a name of somebody else"
+        assert running.device.count - before >= 5, "the bus waited for a name of somebody else"
         running.shim.set(dns_hang_ms=200)
         running.settle()
     assert Verdict(running.collector).gaps == 0
@@ -199,9 +199,10 @@ def test_memory_that_runs_out_while_it_runs_costs_only_what_is_counted(plant):
     running.collector.wait_until(1)
     ends = failures = 0
 
-    for n in range(times):
+    for n in range(times + 1):
         failed = running.shim["alloc_failed"]
-        running.shim.set(alloc_at=running.shim["alloc_calls"] + chance.randrange(1, 400))
+        is_last = n == times  # without a failure, for what ends of the one before
+        running.shim.set(alloc_at=0 if is_last else running.shim["alloc_calls"] + chance.randrange(1, 400))
         if n % 4 == 1:
             running.proxy.cut()
         let = running.device.count + 60
@@ -213,7 +214,6 @@ def test_memory_that_runs_out_while_it_runs_costs_only_what_is_counted(plant):
             assert running.gateway.wait(5) == 1 and "memory" in running.gateway.log, running.gateway.log
             running.start()
             ends += 1
-    running.shim.set(alloc_at=0)
     running.settle()
 
     verdict = Verdict(running.collector)

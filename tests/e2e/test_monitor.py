@@ -18,7 +18,7 @@ import time
 import pytest
 
 from conftest import PROGRAM, SLOW, Broker, free_port, make_config, tcp_bus, write_config
-from test_http import Site
+from test_http import Site, wait_for_points
 
 POINTS = [{"name": "voltage", "register": "holding:0", "scale": 0.1, "unit": "V"},
           {"name": "total", "register": "holding:4", "type": "uint64"},
@@ -36,7 +36,7 @@ def site(broker, modbus_tcp_slave, gateway, subscriber):
     running = Site(port, gateway(config))
     running.slave = slave
     running.url = f"http://127.0.0.1:{port}"
-    subscriber.wait_for("gw/meter/gone")
+    wait_for_points(subscriber, POINTS)
     return running
 
 
