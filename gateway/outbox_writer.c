@@ -376,6 +376,12 @@ static enum gw_store_fault refill(struct gw_durable *self)
         first_seq <= last_seq
             ? gw_store_read(self->store, first_seq, last_seq, refill_record, &refill)
             : GW_STORE_OK;
+    if (fault == GW_STORE_DAMAGED) { /* once more, from what can be kept of it */
+        for (struct gw_node *node; (node = gw_list_pop(&refill.nodes));)
+            free(node);
+        free(refill.damaged.items);
+        return fault;
+    }
     pthread_mutex_lock(&self->mutex);
     const bool is_end = fault == GW_STORE_OK && !refill.is_out_of_memory &&
                         refill.nodes.n_bytes < GW_FRONT_BYTES && n_evicted == self->n_evicted;

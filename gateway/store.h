@@ -76,7 +76,8 @@ enum gw_store_fault gw_store_shrink(struct gw_store *store, uint64_t min_free_by
 /* Takes a record; NULL: there is one whose checksum is wrong. Says whether to go on. */
 typedef bool gw_store_visit(void *ctx, uint64_t seq, const struct gw_record *record);
 
-/* Gives the records from first_seq to last_seq in this order, backwards when last_seq is the smaller. */
+/* Gives the records from first_seq to last_seq in this order, backwards when last_seq is the smaller.
+ * Errors: GW_STORE_DAMAGED forwards also when the file has records of the range that are not found in their order. */
 enum gw_store_fault gw_store_read(struct gw_store *store, uint64_t first_seq, uint64_t last_seq,
                                   gw_store_visit *visit, void *ctx);
 /* The same without payloads (NULL, with their length) and unchecked: for counting. */
