@@ -126,7 +126,7 @@ static void take_in_numbers(struct gw_durable *self, const struct gw_store_state
                             const struct gw_last_record *last)
 {
     const int64_t wall_ms = gw_wall_ms(self->clock), mono_ms = gw_now_us(self->clock) / 1000;
-    const bool is_start = self->next_seq == 0;
+    const bool is_start = !self->has_begun;
     uint64_t next_seq = state ? state->seq_mark + 1 : gw_durable_seq_of_time(wall_ms);
 
     if (is_start && state && !has_ended_clean(self, state) &&
@@ -158,7 +158,7 @@ static enum gw_store_fault take_in(struct gw_durable *self)
     struct count count = {0};
     enum gw_store_fault fault = gw_store_get_state(self->store, &state);
     const bool has_state = fault == GW_STORE_OK, was_open = self->was_open;
-    const bool is_start = self->next_seq == 0;
+    const bool is_start = !self->has_begun;
 
     if (!has_state && fault != GW_STORE_DAMAGED)
         return fault;
@@ -177,9 +177,14 @@ static enum gw_store_fault take_in(struct gw_durable *self)
     if (fault == GW_STORE_OK && is_start && self->conf.is_live_first)
         gw_live_load(self);
     pthread_mutex_lock(&self->mutex);
-    self->n_middle = count.n;
-    self->middle_bytes = count.n_bytes;
-    self->middle_wall_ms = count.first_wall_ms;
+    if (fault == GW_STORE_OK) {
+        self->n_middle = count.n;
+        self->middle_bytes = count.n_bytes;
+        self->middle_wall_ms = count.first_wall_ms;
+        self->has_begun = true;
+    } else { /* what is kept of it is taken in as if this file had not been there, but for its numbers */
+        self->was_open = was_open;
+    }
     gw_durable_wake_consumer(self);
     pthread_mutex_unlock(&self->mutex);
     return fault;
@@ -321,7 +326,7 @@ static void tell_waiting(struct gw_durable *self)
 
 enum gw_store_fault gw_durable_open_store(struct gw_durable *self)
 {
-    const bool is_start = self->next_seq == 0;
+    const bool is_start = !self->has_begun;
     char why[GW_STORE_WHY] = "";
 
     if (is_start)
@@ -339,6 +344,7 @@ enum gw_store_fault gw_durable_open_store(struct gw_durable *self)
     if (is_start) { /* without a file; ages are those of this run */
         self->next_seq = gw_durable_seq_of_time(gw_wall_ms(self->clock));
         self->age_mono_ms = gw_now_us(self->clock) / 1000;
+        self->has_begun = true;
     }
     gw_durable_fail(self, fault == GW_STORE_DAMAGED ? GW_STORE_UNUSABLE : fault, why);
     return fault;

@@ -48,6 +48,7 @@ struct gw_durable {
     int64_t next_shrink_us;
     unsigned n_failures; /* in a row */
     int64_t failed_since_us;
+    bool has_begun; /* with a file or without one */
     bool has_told_damage, was_open, is_damaged;
     bool may_shrink; /* records were deleted since the last look at the file's size */
     struct gw_node *batch[GW_COMMIT_ROWS];

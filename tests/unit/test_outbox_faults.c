@@ -761,22 +761,43 @@ static void a_record_with_a_flipped_bit_is_dropped_and_counted_and_the_others_co
     assert_int_equal(rig_stats(rig).n_messages, 2);
 }
 
-static void a_damaged_page_in_the_middle_costs_only_what_is_on_it(void **state)
+static void spoil_page(const char *path, off_t number)
+{
+    unsigned char page[4096];
+    const int fd = open(path, O_RDWR);
+
+    memset(page, 0xA5, sizeof page);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, page, sizeof page, number * (off_t)sizeof page), sizeof page);
+    close(fd);
+}
+
+/* Whichever it is, also the one that is read first. What is not given at once would come with the next start, late. */
+static void a_damaged_page_costs_only_what_is_on_it_and_hides_nothing(void **state)
 {
     struct rig *rig = *state;
-    unsigned char page[4096];
+    struct stat status;
+    int n_with_losses = 0;
 
-    rig_start(rig);
-    fill(rig);
-    rig_stop(rig);
-    memset(page, 0xA5, sizeof page);
-    const int fd = open(rig->path, O_RDWR);
-    assert_int_equal(pwrite(fd, page, sizeof page, 5 * 4096), sizeof page);
-    close(fd);
-    rig_start(rig);
+    for (off_t number = 1; number == 1 || number < status.st_size / 4096; number++) {
+        rig_empty_folder(rig->folder);
+        rig_start(rig);
+        fill(rig);
+        rig_stop(rig);
+        assert_int_equal(stat(rig->path, &status), 0);
+        spoil_page(rig->path, number);
+        rig_start(rig);
+        const int n = check_survivors(rig);
 
-    assert_in_range(check_survivors(rig), N_KEPT - 60, N_KEPT - 1);
-    assert_int_equal(rig_count_asides(rig, "damaged"), 1);
+        n_with_losses += n < N_KEPT;
+        if (n > 0) /* nothing can be reached below the topmost page of the table */
+            assert_in_range(n, N_KEPT - 60, N_KEPT);
+        rig_kill(rig);
+        rig_start(rig);
+        assert_int_equal(rig_stats(rig).n_messages, n);
+        rig_stop(rig);
+    }
+    assert_true(n_with_losses >= 5);
 }
 
 /* What a power loss leaves is any moment between two steps of the disk. */
@@ -865,7 +886,7 @@ int main(void)
         TEST(a_lost_log_uses_no_number_twice),
         TEST(a_thousand_flipped_bits_and_cuts_never_stop_a_start_nor_give_a_wrong_record),
         TEST(a_record_with_a_flipped_bit_is_dropped_and_counted_and_the_others_come),
-        TEST(a_damaged_page_in_the_middle_costs_only_what_is_on_it),
+        TEST(a_damaged_page_costs_only_what_is_on_it_and_hides_nothing),
         TEST(nothing_newer_goes_before_what_is_kept_of_a_damaged_file),
         TEST(whatever_moment_the_power_goes_what_was_committed_is_there),
     };
