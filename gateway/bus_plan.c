@@ -103,9 +103,10 @@ const struct gw_plan *gw_bus_plan_get(struct gw_bus_loop *loop, struct gw_bus_de
 
 bool gw_bus_plans_init(struct gw_bus_device *dev)
 {
-    const size_t n_groups = dev->schedule.n_groups;
-    const size_t n = n_groups < 4 ? (size_t)1 << n_groups : GW_BUS_PLANS_MAX;
+    size_t n = 1;
 
+    for (size_t i = 0; i < dev->schedule.n_groups && n < GW_BUS_PLANS_MAX; i++)
+        n *= 2; /* with it and without it */
     dev->plans = calloc(n, sizeof *dev->plans);
     dev->max_plans = dev->plans ? n : 0;
     return dev->plans;

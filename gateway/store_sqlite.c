@@ -147,18 +147,28 @@ static void take_head(sqlite3_stmt *statement, struct gw_record *record)
     record->topic = topic;
 }
 
-static void take_record(sqlite3_stmt *statement, struct gw_record *record)
-{
-    take_head(statement, record);
-    record->correlation_len = column_bytes(statement, 7, &record->correlation);
-    record->payload_len = column_bytes(statement, 8, &record->payload);
-}
-
 static bool is_as_written(sqlite3_stmt *statement, const struct gw_record *record)
 {
     return gw_record_crc(record) == sqlite3_column_int64(statement, 5) &&
            gw_record_flags(record) == sqlite3_column_int64(statement, 1) &&
            !memchr(record->topic, '\0', record->topic_len);
+}
+
+/* Hands the rows of a range to `take` until it says that they are enough. */
+static enum gw_store_fault walk(struct gw_store *store, enum gw_sqlite_statement which,
+                                uint64_t first_seq, uint64_t last_seq,
+                                bool (*take)(void *ctx, sqlite3_stmt *statement), void *ctx)
+{
+    sqlite3_stmt *statement = store->statements[which];
+    int rc;
+
+    bind_range(statement, first_seq, last_seq);
+    do
+        rc = sqlite3_step(statement);
+    while (rc == SQLITE_ROW && take(ctx, statement));
+    const enum gw_store_fault fault = gw_sqlite_note(store, rc);
+    sqlite3_reset(statement);
+    return fault;
 }
 
 static enum gw_store_fault misplaced(struct gw_store *store)
@@ -167,103 +177,100 @@ static enum gw_store_fault misplaced(struct gw_store *store)
     return GW_STORE_DAMAGED;
 }
 
+static bool note_one(void *ctx, sqlite3_stmt *statement)
+{
+    (void)statement;
+    *(bool *)ctx = true;
+    return false;
+}
+
 /* Says whether there is nothing in a range that a search from its beginning has found empty. That search goes by keys in
  * inner pages, which nothing checks; a flipped one sends it past records, and they would come out after the next start,
  * behind younger ones. A search from the other end comes upon them. */
 static enum gw_store_fault check_gap(struct gw_store *store, uint64_t first_seq, uint64_t last_seq)
 {
-    sqlite3_stmt *statement = store->statements[GW_SQLITE_READ_BACK];
+    bool has_one = false;
+    const enum gw_store_fault fault =
+        walk(store, GW_SQLITE_READ_BACK, first_seq, last_seq, note_one, &has_one);
 
-    bind_range(statement, first_seq, last_seq);
-    const int rc = sqlite3_step(statement);
-    const enum gw_store_fault fault = gw_sqlite_note(store, rc);
-    sqlite3_reset(statement);
-    return rc == SQLITE_ROW ? misplaced(store) : fault;
+    return has_one ? misplaced(store) : fault;
 }
+
+struct reading {
+    struct gw_store *store;
+    uint64_t first_seq, before_seq; /* before_seq: of the last record, 0: none yet */
+    bool is_back;
+    enum gw_store_fault fault;
+    gw_store_visit *visit;
+    void *ctx;
+};
 
 /* The numbers grow, and none is left out before the first one. */
-static enum gw_store_fault check_place(struct gw_store *store, uint64_t first_seq,
-                                       uint64_t before_seq, uint64_t seq)
+static enum gw_store_fault check_place(const struct reading *reading, uint64_t seq)
 {
-    if (seq < first_seq || seq <= before_seq)
-        return misplaced(store);
-    return seq > first_seq && before_seq == 0 ? check_gap(store, first_seq, seq - 1) : GW_STORE_OK;
+    if (seq < reading->first_seq || seq <= reading->before_seq)
+        return misplaced(reading->store);
+    return seq > reading->first_seq && reading->before_seq == 0
+               ? check_gap(reading->store, reading->first_seq, seq - 1)
+               : GW_STORE_OK;
 }
 
-static enum gw_store_fault read_forward(struct gw_store *store, uint64_t first_seq,
-                                        uint64_t last_seq, gw_store_visit *visit, void *ctx)
+static bool read_row(void *ctx, sqlite3_stmt *statement)
 {
-    sqlite3_stmt *statement = store->statements[GW_SQLITE_READ];
-    enum gw_store_fault fault = GW_STORE_OK;
-    uint64_t before_seq = 0;
-    bool goes_on = true;
-    int rc = SQLITE_DONE;
+    struct reading *reading = ctx;
+    struct gw_record record;
 
-    bind_range(statement, first_seq, last_seq);
-    while (goes_on && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct gw_record record;
-
-        take_record(statement, &record);
-        fault = check_place(store, first_seq, before_seq, record.seq);
-        if (fault != GW_STORE_OK)
-            break;
-        before_seq = record.seq;
-        goes_on = visit(ctx, record.seq, is_as_written(statement, &record) ? &record : NULL);
-    }
-    if (fault == GW_STORE_OK)
-        fault = gw_sqlite_note(store, rc);
-    sqlite3_reset(statement);
-    if (rc == SQLITE_DONE && before_seq == 0)
-        fault = check_gap(store, first_seq, last_seq);
-    return fault;
-}
-
-static enum gw_store_fault read_backward(struct gw_store *store, uint64_t first_seq,
-                                         uint64_t last_seq, gw_store_visit *visit, void *ctx)
-{
-    sqlite3_stmt *statement = store->statements[GW_SQLITE_READ_BACK];
-    bool goes_on = true;
-    int rc = SQLITE_DONE;
-
-    bind_range(statement, first_seq, last_seq);
-    while (goes_on && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct gw_record record;
-
-        take_record(statement, &record);
-        goes_on = visit(ctx, record.seq, is_as_written(statement, &record) ? &record : NULL);
-    }
-    const enum gw_store_fault fault = gw_sqlite_note(store, rc);
-    sqlite3_reset(statement);
-    return fault;
+    take_head(statement, &record);
+    record.correlation_len = column_bytes(statement, 7, &record.correlation);
+    record.payload_len = column_bytes(statement, 8, &record.payload);
+    if (!reading->is_back)
+        reading->fault = check_place(reading, record.seq);
+    if (reading->fault != GW_STORE_OK)
+        return false;
+    reading->before_seq = record.seq;
+    return reading->visit(reading->ctx, record.seq,
+                          is_as_written(statement, &record) ? &record : NULL);
 }
 
 enum gw_store_fault gw_store_read(struct gw_store *store, uint64_t first_seq, uint64_t last_seq,
                                   gw_store_visit *visit, void *ctx)
 {
-    return first_seq > last_seq ? read_backward(store, last_seq, first_seq, visit, ctx)
-                                : read_forward(store, first_seq, last_seq, visit, ctx);
+    const bool is_back = first_seq > last_seq;
+    struct reading reading = {store, first_seq, 0, is_back, GW_STORE_OK, visit, ctx};
+    const enum gw_store_fault fault =
+        is_back ? walk(store, GW_SQLITE_READ_BACK, last_seq, first_seq, read_row, &reading)
+                : walk(store, GW_SQLITE_READ, first_seq, last_seq, read_row, &reading);
+
+    if (reading.fault != GW_STORE_OK)
+        return reading.fault;
+    if (fault == GW_STORE_OK && !is_back && reading.before_seq == 0)
+        return check_gap(store, first_seq, last_seq);
+    return fault;
+}
+
+struct scan {
+    bool (*visit)(void *ctx, const struct gw_record *record);
+    void *ctx;
+};
+
+static bool scan_row(void *ctx, sqlite3_stmt *statement)
+{
+    const struct scan *scan = ctx;
+    struct gw_record record;
+
+    take_head(statement, &record);
+    record.correlation_len = (size_t)sqlite3_column_int64(statement, 7);
+    record.payload_len = (size_t)sqlite3_column_int64(statement, 8);
+    return scan->visit(scan->ctx, &record);
 }
 
 enum gw_store_fault gw_store_scan(struct gw_store *store, uint64_t first_seq, uint64_t last_seq,
                                   bool (*visit)(void *ctx, const struct gw_record *record),
                                   void *ctx)
 {
-    sqlite3_stmt *statement = store->statements[GW_SQLITE_SCAN];
-    bool goes_on = true;
-    int rc = SQLITE_DONE;
+    struct scan scan = {visit, ctx};
 
-    bind_range(statement, first_seq, last_seq);
-    while (goes_on && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct gw_record record;
-
-        take_head(statement, &record);
-        record.correlation_len = (size_t)sqlite3_column_int64(statement, 7);
-        record.payload_len = (size_t)sqlite3_column_int64(statement, 8);
-        goes_on = visit(ctx, &record);
-    }
-    const enum gw_store_fault fault = gw_sqlite_note(store, rc);
-    sqlite3_reset(statement);
-    return fault;
+    return walk(store, GW_SQLITE_SCAN, first_seq, last_seq, scan_row, &scan);
 }
 
 /* ---- state ----------------------------------------------------------------------------------------- */

@@ -790,6 +790,8 @@ static void a_damaged_page_costs_only_what_is_on_it_and_hides_nothing(void **sta
         const int n = check_survivors(rig);
 
         n_with_losses += n < N_KEPT;
+        if (n < N_KEPT)
+            assert_int_equal(rig_count_asides(rig, "damaged"), 1);
         if (n > 0) /* nothing can be reached below the topmost page of the table */
             assert_in_range(n, N_KEPT - 60, N_KEPT);
         rig_kill(rig);

@@ -54,7 +54,7 @@ static int set_up(void **state)
     FILE *in;
     int fd;
 
-    snprintf(file->path, sizeof file->path, "/tmp/f2m-store-XXXXXX");
+    snprintf(file->path, sizeof file->path, "/tmp/field2mqtt-store-XXXXXX");
     fd = mkstemp(file->path);
     assert_true(fd >= 0);
     close(fd);
